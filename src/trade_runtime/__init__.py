@@ -1,0 +1,1 @@
+"""trade_runtime: a trading runtime that cannot be stopped wrong."""
