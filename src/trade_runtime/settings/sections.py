@@ -1,0 +1,283 @@
+"""The sections of the configuration, one frozen class each. `docs/reference/configuration.md`
+documents every key with its unit; a test keeps the two together.
+
+Stands beside the values: state, venues, prices, orders and strategies all read these and change
+none. Every class can be built directly by an embedding program; each refuses bad values with a
+ConfigError that names the field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from trade_runtime.errors import ConfigError
+from trade_runtime.model.ids import InstrumentId
+from trade_runtime.settings.checks import (
+    LogLevel,
+    boolean,
+    one_of,
+    percent_or_none,
+    positive,
+    positive_or_none,
+    positive_values,
+    runtime_name,
+    whole,
+)
+from trade_runtime.settings.secrets import Table, masked_url
+
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+
+
+@attrs.frozen
+class RuntimeSettings:
+    """`[runtime]`: which runtime this is and where its files are.
+
+    Attributes:
+        name: 1 to 32 characters of `a-z`, `0-9`, `_`, `-`; in logs, reports and ids.
+        data_dir: the folder of all its files; in a file, relative to that file's folder.
+        seed: fixes jitter and ids, for tests; None draws from the operating system.
+    """
+
+    name: str = attrs.field(default="trade_runtime", validator=runtime_name)
+    data_dir: Path = attrs.field(default=Path("state"), converter=Path)
+    seed: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(whole(least=0))
+    )
+
+
+@attrs.frozen
+class ShutdownConfig:
+    """`[shutdown]`: how long each part of a stop may take, and what a stop does.
+
+    The budgets are of the layers, in the order in which they stop. A layer that is done early
+    gives its time to the next; past `timeout_secs` the process is forced to exit.
+
+    Attributes:
+        timeout_secs: the cap of the whole stop; at least the sum of the three budgets.
+        order_timeout_secs: to halt strategies, cancel entry orders and verify stop-losses.
+        price_timeout_secs: to close market data.
+        state_timeout_secs: to flush, verify and close the state.
+        cancel_orders: cancel every entry order at a stop.
+        verify_stop_losses: see to it that every open position has its stop-loss.
+        flush_cache: write the caches that others read.
+        log_level: from which level on a stop logs its steps.
+
+    Raises:
+        ConfigError: a value is not a finite number above 0, or the budgets exceed the cap.
+    """
+
+    timeout_secs: float = attrs.field(default=30.0, validator=positive)
+    order_timeout_secs: float = attrs.field(default=2.0, validator=positive)
+    price_timeout_secs: float = attrs.field(default=1.0, validator=positive)
+    state_timeout_secs: float = attrs.field(default=2.0, validator=positive)
+    cancel_orders: bool = attrs.field(default=True, validator=boolean)
+    verify_stop_losses: bool = attrs.field(default=True, validator=boolean)
+    flush_cache: bool = attrs.field(default=True, validator=boolean)
+    log_level: LogLevel = attrs.field(default="INFO", validator=one_of(LogLevel))
+
+    @property
+    def budgets_secs(self) -> float:
+        """The sum of the three budgets."""
+        return self.order_timeout_secs + self.price_timeout_secs + self.state_timeout_secs
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse budgets that together exceed the cap."""
+        total = self.budgets_secs
+        if total > self.timeout_secs:
+            raise ConfigError(
+                f"order_timeout_secs + price_timeout_secs + state_timeout_secs is {total:g},"
+                f" above timeout_secs {self.timeout_secs:g};"
+                f" raise timeout_secs to {total:g} or lower the budgets"
+            )
+
+
+LogFormat = Literal["auto", "text", "json"]
+
+
+@attrs.frozen
+class LogSettings:
+    """`[log]`: from which level on, and how: `auto` is a view on a terminal and text when piped."""
+
+    level: LogLevel = attrs.field(default="INFO", validator=one_of(LogLevel))
+    format: LogFormat = attrs.field(default="auto", validator=one_of(LogFormat))
+
+
+Durability = Literal["process", "power"]
+
+
+def _known_url(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if not (isinstance(value, str) and _URL.fullmatch(value) and "\0" not in value):
+        shown = masked_url(value) if isinstance(value, str) else repr(value)
+        raise ConfigError(
+            f'{field.name}: "{shown}" is not a URL; write for example "sqlite:///journal.sqlite"'
+        )
+
+
+@attrs.frozen
+class StoreSettings:
+    """`[store]`: where the journal is kept, and what an acknowledged record survives.
+
+    Attributes:
+        url: `SCHEME:///LOCATION`; a relative location is under `data_dir`. The repr masks its
+            password.
+        durability: `process` survives `kill -9`, `power` also the loss of power.
+        batch_rows: the most records of one transaction.
+        commit_secs: how long a record that can be asked of the venue again may wait for company.
+    """
+
+    url: str = attrs.field(
+        default="sqlite:///journal.sqlite",
+        validator=_known_url,
+        repr=lambda url: repr(masked_url(url)),
+    )
+    durability: Durability = attrs.field(default="process", validator=one_of(Durability))
+    batch_rows: int = attrs.field(default=100, validator=whole(least=1))
+    commit_secs: float = attrs.field(default=1.0, validator=positive)
+
+    @property
+    def scheme(self) -> str:
+        """The part of the URL that names the store plug-in."""
+        return self.url.partition("://")[0]
+
+    @property
+    def location(self) -> str:
+        """The rest of the URL, after `scheme:///` (or `scheme://` where a host follows)."""
+        return self.url.partition("://")[2].removeprefix("/")
+
+
+@attrs.frozen
+class PriceSettings:
+    """`[prices]`: when a price is stale, and how the stream is kept alive or replaced.
+
+    Attributes:
+        stale_after_secs: without an event for so long an instrument is stale.
+        poll_secs: between polls while the stream is down.
+        ping_secs: between keep-alive pings.
+        pong_secs: how long a pong may take before the stream is taken for dead.
+    """
+
+    stale_after_secs: float = attrs.field(default=5.0, validator=positive)
+    poll_secs: float = attrs.field(default=1.0, validator=positive)
+    ping_secs: float = attrs.field(default=10.0, validator=positive)
+    pong_secs: float = attrs.field(default=5.0, validator=positive)
+
+
+@attrs.frozen
+class SupervisionSettings:
+    """`[supervision]`: how a task that failed is restarted, and when that is given up.
+
+    Attributes:
+        max_restarts: consecutive failures that are followed by a restart; one more stops the
+            runtime in order.
+        backoff_secs: before the first restart; doubled with each failure in a row.
+        max_backoff_secs: what the doubling ends at.
+        healthy_secs: a run this long makes the count start anew.
+    """
+
+    max_restarts: int = attrs.field(default=10, validator=whole(least=0))
+    backoff_secs: float = attrs.field(default=0.5, validator=positive)
+    max_backoff_secs: float = attrs.field(default=30.0, validator=positive)
+    healthy_secs: float = attrs.field(default=30.0, validator=positive)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a first backoff above the last."""
+        if self.backoff_secs > self.max_backoff_secs:
+            raise ConfigError(
+                f"backoff_secs {self.backoff_secs:g} is above max_backoff_secs"
+                f" {self.max_backoff_secs:g}; lower the one or raise the other"
+            )
+
+
+@attrs.frozen
+class OrderSettings:
+    """`[orders]`: when an order's outcome is unknown, and how often the venue is asked anyway.
+
+    Attributes:
+        ack_timeout_secs: without an answer for so long an order's outcome is unknown.
+        reconcile_secs: between comparisons of what we know with what the venue says.
+    """
+
+    ack_timeout_secs: float = attrs.field(default=2.0, validator=positive)
+    reconcile_secs: float = attrs.field(default=30.0, validator=positive)
+
+
+PositionAction = Literal["report", "close"]
+
+
+@attrs.frozen
+class RiskSettings:
+    """`[risk]`: what no strategy may exceed. None is no limit.
+
+    Attributes:
+        max_order_notional: price times quantity of one order, in the quote currency.
+        max_position: per instrument, the largest position either way, in the base currency.
+        max_open_orders: orders that rest or are under way, over all strategies.
+        max_position_secs: how long a position may be open.
+        max_position_action: what happens past that: `report` says so, `close` closes it too.
+    """
+
+    max_order_notional: Decimal | None = attrs.field(default=None, validator=positive_or_none)
+    max_position: Mapping[InstrumentId, Decimal] = attrs.field(
+        factory=Table, converter=Table, validator=positive_values
+    )
+    max_open_orders: int = attrs.field(default=1000, validator=whole(least=1))
+    max_position_secs: float | None = attrs.field(default=None, validator=positive_or_none)
+    max_position_action: PositionAction = attrs.field(
+        default="report", validator=one_of(PositionAction)
+    )
+
+
+Required = Literal["all", "declared", "off"]
+
+
+@attrs.frozen
+class ProtectionSettings:
+    """`[protection]`: which positions must have a resting stop-loss, and who places a missing one.
+
+    Attributes:
+        required: `all` every open position, `declared` those a strategy placed a stop for, `off`.
+        stop_pct: percent off the average price at which a missing stop is placed; None only
+            reports it.
+        grace_secs: how long an open position may be without a stop before the runtime acts.
+    """
+
+    required: Required = attrs.field(default="all", validator=one_of(Required))
+    stop_pct: Decimal | None = attrs.field(default=None, validator=percent_or_none)
+    grace_secs: float = attrs.field(default=1.0, validator=positive)
+
+
+@attrs.frozen
+class VenueTable:
+    """`[venues.NAME]`: the kind names the plug-in; the options are the plug-in's own.
+
+    The repr masks secrets among the options.
+    """
+
+    kind: str
+    options: Mapping[str, Any] = attrs.field(factory=Table, converter=Table)
+
+
+@attrs.frozen
+class StrategySettings:
+    """`[[strategies]]`: one strategy and what it is given.
+
+    Attributes:
+        name: unique; a position belongs to the strategy of this name.
+        factory: (key `class`) `FILE.py:CLASS`, the file relative to the configuration's folder,
+            or `MODULE:CLASS`.
+        instruments: what it trades: `SYMBOL.VENUE`, at least one.
+        params: its own settings, as written; the repr masks secrets.
+    """
+
+    name: str = attrs.field(metadata={"sample": '"maker"'})
+    factory: str = attrs.field(metadata={"key": "class", "sample": '"examples/maker.py:Maker"'})
+    instruments: tuple[InstrumentId, ...] = attrs.field(
+        converter=tuple, metadata={"sample": '["ETHUSDT.paper"]'}
+    )
+    params: Mapping[str, Any] = attrs.field(factory=Table, converter=Table)
