@@ -124,7 +124,7 @@ def sweep_full(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    build = ["-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"]
+    build = ["-E", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"]
     python(session, "-m", "sphinx", *build)
 
 
