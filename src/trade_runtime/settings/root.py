@@ -8,7 +8,7 @@ nothing on the disk but the file itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -51,6 +51,10 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
 }
 
 
+def _strategies(items: Iterable[StrategySettings]) -> tuple[StrategySettings, ...]:
+    return tuple(items)
+
+
 @attrs.frozen
 class Settings:
     """Everything a runtime is told before it starts.
@@ -84,7 +88,7 @@ class Settings:
     risk: RiskSettings = attrs.field(factory=RiskSettings)
     protection: ProtectionSettings = attrs.field(factory=ProtectionSettings)
     venues: Mapping[str, VenueTable] = attrs.field(factory=Table, converter=Table)
-    strategies: tuple[StrategySettings, ...] = attrs.field(default=(), converter=tuple)
+    strategies: tuple[StrategySettings, ...] = attrs.field(default=(), converter=_strategies)
     base_dir: Path = attrs.field(default=Path(), converter=Path, metadata={"key": None})
     source: Path | None = attrs.field(default=None, metadata={"key": None})
 

@@ -9,7 +9,7 @@ ConfigError that names the field.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -113,10 +113,8 @@ Durability = Literal["process", "power"]
 
 def _known_url(_: object, field: attrs.Attribute[Any], value: object) -> None:
     if not (isinstance(value, str) and _URL.fullmatch(value) and "\0" not in value):
-        shown = masked_url(value) if isinstance(value, str) else repr(value)
-        raise ConfigError(
-            f'{field.name}: "{shown}" is not a URL; write for example "sqlite:///journal.sqlite"'
-        )
+        # Not repeated: where a URL cannot be read, nor can it be known what in it is a password.
+        raise ConfigError(f'{field.name}: not a URL; write for example "sqlite:///journal.sqlite"')
 
 
 @attrs.frozen
@@ -263,6 +261,10 @@ class VenueTable:
     options: Mapping[str, Any] = attrs.field(factory=Table, converter=Table)
 
 
+def _instruments(ids: Iterable[str]) -> tuple[InstrumentId, ...]:
+    return tuple(InstrumentId(text) for text in ids)
+
+
 @attrs.frozen
 class StrategySettings:
     """`[[strategies]]`: one strategy and what it is given.
@@ -278,6 +280,6 @@ class StrategySettings:
     name: str = attrs.field(metadata={"sample": '"maker"'})
     factory: str = attrs.field(metadata={"key": "class", "sample": '"examples/maker.py:Maker"'})
     instruments: tuple[InstrumentId, ...] = attrs.field(
-        converter=tuple, metadata={"sample": '["ETHUSDT.paper"]'}
+        converter=_instruments, metadata={"sample": '["ETHUSDT.paper"]'}
     )
     params: Mapping[str, Any] = attrs.field(factory=Table, converter=Table)
