@@ -1,0 +1,274 @@
+"""Binance's public wire format, without any I/O: frames and REST answers in, model objects out.
+
+Fields and streams that we do not know are ignored, as Binance asks of its clients; frames that we
+do not know are counted. What cannot be understood raises `VenueError`, whose text names what was
+wrong and repeats at most `MAX_EXCERPT_CHARS` of it; no error of the JSON library leaks.
+
+Quotes and trades carry floats, levels of the book `Decimal`, both from the text on the wire.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
+
+import msgspec
+
+from trade_runtime.errors import VenueError
+from trade_runtime.model.ids import InstrumentId
+from trade_runtime.model.market import Quote, Trade
+from trade_runtime.model.orders import Side
+from trade_runtime.venues.binance.book_sync import DepthEvent, DepthSnapshot, Levels
+
+MAX_EXCERPT_CHARS: Final = 200
+"""How much of a payload an error repeats."""
+
+NS_PER_MS: Final = 1_000_000
+
+STREAMS: Final = ("bookTicker", "trade", "depth@100ms")
+"""What is subscribed for each symbol: `ethusdt@bookTicker` and so on."""
+
+T = TypeVar("T")
+
+
+class _Envelope(msgspec.Struct):
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"")
+    e: str = ""
+    error: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Event(msgspec.Struct):
+    e: str = ""
+
+
+class _BookTicker(msgspec.Struct, gc=False):
+    u: int
+    bid: float = msgspec.field(name="b")
+    bid_size: float = msgspec.field(name="B")
+    ask: float = msgspec.field(name="a")
+    ask_size: float = msgspec.field(name="A")
+
+
+class _Trade(msgspec.Struct, gc=False):
+    trade_id: int = msgspec.field(name="t")
+    price: float = msgspec.field(name="p")
+    quantity: float = msgspec.field(name="q")
+    time_ms: int = msgspec.field(name="T")
+    buyer_is_maker: bool = msgspec.field(name="m")
+
+
+class _Depth(msgspec.Struct):
+    time_ms: int = msgspec.field(name="E")
+    first_id: int = msgspec.field(name="U")
+    last_id: int = msgspec.field(name="u")
+    bids: Levels = msgspec.field(name="b")
+    asks: Levels = msgspec.field(name="a")
+
+
+class _Snapshot(msgspec.Struct):
+    lastUpdateId: int  # noqa: N815
+    bids: Levels
+    asks: Levels
+
+
+class _RestTicker(msgspec.Struct):
+    symbol: str
+    bidPrice: float  # noqa: N815
+    bidQty: float  # noqa: N815
+    askPrice: float  # noqa: N815
+    askQty: float  # noqa: N815
+
+
+class _RestTrade(msgspec.Struct):
+    id: int
+    price: float
+    qty: float
+    time: int
+    isBuyerMaker: bool  # noqa: N815
+
+
+class _RestError(msgspec.Struct):
+    code: int
+    msg: str = ""
+
+
+# Binance writes prices and quantities as strings; `strict=False` reads those as floats.
+_envelope = msgspec.json.Decoder(_Envelope)
+_event = msgspec.json.Decoder(_Event)
+_book_ticker = msgspec.json.Decoder(_BookTicker, strict=False)
+_trade = msgspec.json.Decoder(_Trade, strict=False)
+_depth = msgspec.json.Decoder(_Depth)
+_snapshot = msgspec.json.Decoder(_Snapshot)
+_tickers = msgspec.json.Decoder(list[_RestTicker], strict=False)
+_trades = msgspec.json.Decoder(list[_RestTrade], strict=False)
+_error = msgspec.json.Decoder(_RestError)
+
+
+def excerpt(payload: bytes | str) -> str:
+    """Return the beginning of a payload, fit for a message of one line."""
+    if isinstance(payload, bytes):
+        payload = payload[: MAX_EXCERPT_CHARS * 4].decode(errors="replace")
+    text = "".join(c if c.isprintable() else " " for c in payload[: MAX_EXCERPT_CHARS + 1])
+    return text if len(text) <= MAX_EXCERPT_CHARS else text[:MAX_EXCERPT_CHARS] + "..."
+
+
+def decode(decoder: msgspec.json.Decoder[T], payload: bytes | str | msgspec.Raw, what: str) -> T:
+    """Decode `payload`, or raise VenueError naming `what` it was to be."""
+    try:
+        return decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        shown = bytes(payload) if isinstance(payload, msgspec.Raw) else payload
+        raise VenueError(
+            f"Binance sent a malformed {what}: {excerpt(str(error))}: {excerpt(shown)}"
+        ) from None
+
+
+def stream_names(symbols: Mapping[str, InstrumentId]) -> list[str]:
+    """Return the names of all streams of `symbols`."""
+    return [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in STREAMS]
+
+
+class StreamDecoder:
+    """Decodes the frames of a combined stream.
+
+    Args:
+        symbols: the instrument that each symbol maps to.
+    """
+
+    __slots__ = ("_kinds", "ignored")
+
+    def __init__(self, symbols: Mapping[str, InstrumentId]) -> None:
+        self.ignored = 0
+        """Frames that told nothing of use: unknown streams, answers, quotes of one side only."""
+        self._kinds: dict[str, tuple[str, InstrumentId]] = {
+            f"{symbol.lower()}@{stream}": (stream, instrument)
+            for symbol, instrument in symbols.items()
+            for stream in STREAMS
+        }
+
+    def decode(self, frame: str | bytes, received_ns: int) -> Quote | Trade | DepthEvent | None:
+        """Return what a frame tells, or None where that is nothing of use.
+
+        `received_ns` is the time of a quote, which carries none of its own.
+
+        Raises:
+            VenueError: the frame is malformed, or says that the server shuts down or that the
+                subscription failed.
+        """
+        envelope = decode(_envelope, frame, "frame")
+        known = self._kinds.get(envelope.stream)
+        if known is None:
+            self._unknown(envelope)
+            return None
+        kind, instrument = known
+        if kind == "bookTicker":
+            return self._quote(envelope.data, instrument, received_ns)
+        if kind == "trade":
+            return _decode_trade(envelope.data, instrument)
+        return _decode_depth(envelope.data, instrument)
+
+    def _unknown(self, envelope: _Envelope) -> None:
+        event = envelope.e
+        if not event and bytes(envelope.data)[:1] == b"{":
+            event = decode(_event, envelope.data, "event").e
+        if event == "serverShutdown":
+            raise VenueError("Binance is about to shut this server down: connect again")
+        if bytes(envelope.error):
+            raise VenueError(f"Binance refused the subscription: {excerpt(bytes(envelope.error))}")
+        self.ignored += 1
+
+    def _quote(
+        self, payload: msgspec.Raw, instrument: InstrumentId, received_ns: int
+    ) -> Quote | None:
+        raw = decode(_book_ticker, payload, "bookTicker")
+        _check_finite("bookTicker", raw.bid, raw.ask, raw.bid_size, raw.ask_size)
+        if not (raw.bid and raw.ask):
+            self.ignored += 1  # one side is empty: there is no best bid and ask to tell
+            return None
+        return Quote(instrument, received_ns, raw.bid, raw.ask, raw.bid_size, raw.ask_size, raw.u)
+
+
+def _decode_trade(payload: msgspec.Raw, instrument: InstrumentId) -> Trade:
+    raw = decode(_trade, payload, "trade")
+    _check_finite("trade", raw.price, raw.quantity)
+    side = Side.SELL if raw.buyer_is_maker else Side.BUY
+    return Trade(instrument, raw.time_ms * NS_PER_MS, raw.price, raw.quantity, side, raw.trade_id)
+
+
+def _decode_depth(payload: msgspec.Raw, instrument: InstrumentId) -> DepthEvent:
+    raw = decode(_depth, payload, "depthUpdate")
+    _check_levels("depthUpdate", raw.bids)
+    _check_levels("depthUpdate", raw.asks)
+    if raw.first_id > raw.last_id:
+        raise VenueError(f"Binance sent a depthUpdate with U {raw.first_id} above u {raw.last_id}")
+    return DepthEvent(
+        instrument, raw.time_ms * NS_PER_MS, raw.first_id, raw.last_id, raw.bids, raw.asks
+    )
+
+
+def decode_snapshot(body: bytes) -> DepthSnapshot:
+    """Decode the answer of `/api/v3/depth`.
+
+    Raises:
+        VenueError: it made no sense.
+    """
+    raw = decode(_snapshot, body, "depth snapshot")
+    _check_levels("depth snapshot", raw.bids)
+    _check_levels("depth snapshot", raw.asks)
+    return DepthSnapshot(raw.lastUpdateId, raw.bids, raw.asks)
+
+
+def decode_tickers(
+    body: bytes, symbols: Mapping[str, InstrumentId], received_ns: int
+) -> Iterator[Quote]:
+    """Decode the answer of `/api/v3/ticker/bookTicker?symbols=`.
+
+    Quotes of one side only are left out.
+
+    Raises:
+        VenueError: it made no sense.
+    """
+    for raw in decode(_tickers, body, "list of book tickers"):
+        _check_finite("book ticker", raw.bidPrice, raw.askPrice, raw.bidQty, raw.askQty)
+        instrument = symbols.get(raw.symbol)
+        if instrument is not None and raw.bidPrice and raw.askPrice:
+            yield Quote(instrument, received_ns, raw.bidPrice, raw.askPrice, raw.bidQty, raw.askQty)
+
+
+def decode_trades(body: bytes, instrument: InstrumentId) -> list[Trade]:
+    """Decode the answer of `/api/v3/trades`, oldest first.
+
+    Raises:
+        VenueError: it made no sense.
+    """
+    trades = []
+    for raw in decode(_trades, body, "list of trades"):
+        _check_finite("trade", raw.price, raw.qty)
+        side = Side.SELL if raw.isBuyerMaker else Side.BUY
+        trades.append(Trade(instrument, raw.time * NS_PER_MS, raw.price, raw.qty, side, raw.id))
+    return sorted(trades, key=lambda trade: trade.trade_id)
+
+
+def decode_error(body: bytes) -> tuple[int, str] | None:
+    """Return Binance's own code and message of a refused request, or None where it gives none."""
+    try:
+        error = _error.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    return error.code, excerpt(error.msg)
+
+
+def _check_finite(what: str, *numbers: float) -> None:
+    if not all(0.0 <= number < math.inf for number in numbers):
+        raise VenueError(f"Binance sent a {what} with a number that is none: {numbers}")
+
+
+def _check_levels(what: str, levels: Levels) -> None:
+    for price, quantity in levels:
+        if not (price.is_finite() and quantity.is_finite() and price > 0 and quantity >= 0):
+            raise VenueError(
+                f"Binance sent a {what} with an impossible level:"
+                f" {excerpt(str(price))} at {excerpt(str(quantity))}"
+            )

@@ -1,0 +1,149 @@
+"""Binance Spot as a source of market data: instruments, streams, and polling where these are down.
+
+The plug-in's face to the core: a `MarketData`. It holds the pool of REST connections for as long
+as the venue is open; each stream is opened by who uses it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+
+from trade_runtime.errors import VenueError
+from trade_runtime.model.ids import InstrumentId, VenueName
+from trade_runtime.model.instrument import Instrument
+from trade_runtime.protocols import Environment, MarketSession, MarketSink
+from trade_runtime.venues.binance.codec import (
+    STREAMS,
+    decode_tickers,
+    decode_trades,
+    stream_names,
+)
+from trade_runtime.venues.binance.instruments import decode_instruments
+from trade_runtime.venues.binance.link import open_link
+from trade_runtime.venues.binance.rest import Rest, RestRefused, open_rest
+from trade_runtime.venues.binance.session import StreamSession
+from trade_runtime.venues.binance.settings import BinanceSpotSettings
+
+MAX_STREAMS: Final = 1024
+"""Streams that Binance allows on one connection."""
+
+MAX_SYMBOLS_PER_REQUEST: Final = 100
+MAX_TRADES_PER_POLL: Final = 1000
+"""What Binance gives at most in one answer."""
+
+
+class BinanceSpot:
+    """Public market data of Binance Spot: a `MarketData`."""
+
+    def __init__(
+        self,
+        name: VenueName,
+        settings: BinanceSpotSettings,
+        env: Environment,
+        rest: Rest,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._env = env
+        self._rest = rest
+        self._tls = tls
+
+    async def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
+        """Return what Binance says of those of `symbols` that it has; they are spelled as there.
+
+        Raises:
+            VenueError: it cannot be reached, or its answer made no sense.
+        """
+        found: dict[str, Instrument] = {}
+        for batch in _batches(sorted(set(symbols))):
+            try:
+                found |= await self._exchange_info({"symbols": _json(batch)})
+            except RestRefused as refused:
+                if not refused.symbol_unknown:
+                    raise
+                # One unknown symbol refuses them all.
+                for symbol in batch:
+                    found |= await self._exchange_info_of_one(symbol)
+        return {symbol: found[symbol] for symbol in symbols if symbol in found}
+
+    async def _exchange_info_of_one(self, symbol: str) -> dict[str, Instrument]:
+        try:
+            return await self._exchange_info({"symbol": symbol})
+        except RestRefused as refused:
+            if refused.symbol_unknown:
+                return {}
+            raise
+
+    async def _exchange_info(self, params: Mapping[str, str]) -> dict[str, Instrument]:
+        return decode_instruments(await self._rest.get("/api/v3/exchangeInfo", params), self._name)
+
+    @asynccontextmanager
+    async def connect(
+        self, symbols: Mapping[str, InstrumentId], sink: MarketSink
+    ) -> AsyncIterator[MarketSession]:
+        """Open one stream of quotes, trades and book changes of `symbols`.
+
+        Leaving closes the socket: politely for at most a second, at once in a cancelled scope.
+
+        Raises:
+            VenueError: no connection came about.
+        """
+        names = stream_names(symbols)
+        if not 0 < len(names) <= MAX_STREAMS:
+            raise VenueError(
+                f"a connection carries 1 to {MAX_STREAMS // len(STREAMS)} symbols,"
+                f" not {len(symbols)}"
+            )
+        url = f"{self._settings.ws_url.rstrip('/')}/stream?streams={'/'.join(names)}"
+        async with open_link(url, self._tls) as link:
+            yield StreamSession(
+                link, symbols, sink, self._rest, self._settings.depth_limit, self._env
+            )
+
+    async def poll(self, symbols: Mapping[str, InstrumentId], sink: MarketSink) -> None:
+        """Ask once for the quotes and latest trades of `symbols`, and hand them to the sink.
+
+        Quotes carry the update id 0 and our time: the answer has neither. Trades come as often as
+        they are polled; who takes them drops what repeats. Requests go one after the other, for
+        each costs of the request weight (4 for all quotes, 25 for the trades of a symbol).
+
+        Raises:
+            VenueError: it cannot be reached, or its answer made no sense.
+        """
+        for batch in _batches(list(symbols)):
+            body = await self._rest.get("/api/v3/ticker/bookTicker", {"symbols": _json(batch)})
+            for quote in decode_tickers(body, symbols, self._env.clock.now_ns()):
+                sink.on_quote(quote)
+        for symbol, instrument in symbols.items():
+            params = {"symbol": symbol, "limit": str(MAX_TRADES_PER_POLL)}
+            body = await self._rest.get("/api/v3/trades", params)
+            for trade in decode_trades(body, instrument):
+                sink.on_trade(trade)
+
+
+@asynccontextmanager
+async def open_market(
+    name: VenueName, settings: Any, env: Environment
+) -> AsyncIterator[BinanceSpot]:
+    """Open the plug-in; this needs no network. Leaving closes the pool of REST connections."""
+    urls = (settings.ws_url, settings.rest_url)
+    secure = any(url.startswith(("wss:", "https:")) for url in urls)
+    # The system's trust store, for both: SSL_CERT_FILE names another.
+    tls = ssl.create_default_context() if secure else None
+    async with open_rest(settings.rest_url, tls) as rest:
+        yield BinanceSpot(name, settings, env, rest, tls)
+
+
+def _batches(symbols: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(symbols), MAX_SYMBOLS_PER_REQUEST):
+        yield symbols[start : start + MAX_SYMBOLS_PER_REQUEST]
+
+
+def _json(symbols: Sequence[str]) -> str:
+    return msgspec.json.encode(symbols).decode()
