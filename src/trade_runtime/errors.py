@@ -1,0 +1,74 @@
+"""The errors, split by who is at fault.
+
+Every error the runtime raises on purpose is a `TradeRuntimeError`. A caller decides by class: the
+configuration (you), a venue (the world outside), a store (the disk), a strategy (the trader's
+code), or the runtime itself (us). The process exit code that goes with each stands beside it.
+"""
+
+from __future__ import annotations
+
+EXIT_CLEAN = 0
+EXIT_FORCED = 1
+EXIT_USAGE = 2
+EXIT_UNCLEAN = 3
+EXIT_FAILED_PART = 4
+
+
+class TradeRuntimeError(Exception):
+    """Base of every error that is raised on purpose."""
+
+    exit_code = EXIT_FAILED_PART
+
+
+class ConfigError(TradeRuntimeError):
+    """The configuration is at fault: the message names the place and the mend. Exit code 2."""
+
+    exit_code = EXIT_USAGE
+
+
+class VenueError(TradeRuntimeError):
+    """A venue did not do what was asked: unreachable, disconnected, refused, or made no sense."""
+
+
+class VenueDown(VenueError):
+    """There is no connection: nothing of the request has left this process."""
+
+
+class VenueRefused(VenueError):
+    """The venue took the request and refused it; the text is the venue's own reason."""
+
+
+class StoreError(TradeRuntimeError):
+    """A store could not do its work now: locked by another owner, full, read-only. Exit code 3."""
+
+    exit_code = EXIT_UNCLEAN
+
+
+class StoreDamaged(StoreError):
+    """What a store holds is not what was written: a broken checksum, a newer schema. Exit code 3."""
+
+
+class StoreBusy(StoreError):
+    """Another runtime owns this state; the message says which."""
+
+
+class StrategyError(TradeRuntimeError):
+    """A strategy's own code failed. It is stopped alone; the others go on."""
+
+
+class OrderRefused(StrategyError):
+    """The runtime did not take an order. Nothing was recorded and nothing was sent.
+
+    Attributes:
+        reason: one word of `risk`, `halted`, `stale`, `tick`, `lot`, `instrument`, `venue`.
+        detail: a sentence that names the limit or the rule and the value that broke it.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class RuntimeFault(TradeRuntimeError):
+    """A part of the runtime failed past its bound of restarts, or broke a rule of its own."""

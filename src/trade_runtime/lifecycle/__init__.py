@@ -1,0 +1,1 @@
+"""How things begin and end: layers, the ladder of deadlines, supervision, the stop report."""

@@ -1,0 +1,26 @@
+"""The clocks. The only file of the runtime that reads the machine's wall clock."""
+
+from __future__ import annotations
+
+import time
+
+import trio
+
+VIRTUAL_EPOCH_NS = 1_700_000_000_000_000_000
+"""Where virtual time begins: 2023-11-14T22:13:20Z. Any fixed moment would do."""
+
+
+class SystemClock:
+    """The machine's clock. It may jump when the machine is set; deadlines use trio's clock."""
+
+    def now_ns(self) -> int:
+        """Return the machine's time of day."""
+        return time.time_ns()
+
+
+class TrioClock:
+    """Time of day that follows trio's clock, so that under a mock clock it is virtual too."""
+
+    def now_ns(self) -> int:
+        """Return the virtual time of day."""
+        return VIRTUAL_EPOCH_NS + round(trio.current_time() * 1e9)

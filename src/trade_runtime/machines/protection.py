@@ -1,0 +1,93 @@
+"""What a position needs so that it is never without its stop-loss.
+
+`plan` looks at one position and its protective stops and says what to place and what to cancel. It
+only ever names a cancel that leaves the position covered by what rests at the venue, so carrying a
+plan out, in any order and stopped at any point, never takes protection away. Called again after each
+outcome, it converges: covered exactly, nothing superfluous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import attrs
+
+from ..model.orders import ZERO, Side
+from .order import Order, OrderState
+
+
+@attrs.frozen
+class ProtectionPlan:
+    """What to do for one position.
+
+    Attributes:
+        place: the quantity of a further stop, 0 for none.
+        cancel: stops that can go while the position stays covered.
+        resting: the quantity that rests at the venue now; only this counts as protection.
+        needed: the quantity that has to.
+    """
+
+    place: Decimal
+    cancel: tuple[Order, ...]
+    resting: Decimal
+    needed: Decimal
+
+    @property
+    def covered(self) -> bool:
+        """What rests at the venue is enough."""
+        return self.resting >= self.needed
+
+
+def plan(quantity: Decimal, needed: Decimal, stops: Sequence[Order]) -> ProtectionPlan:
+    """Plan the protection of a position.
+
+    Args:
+        quantity: the position, signed, in the base currency.
+        needed: how much of it has to be covered, at most its size.
+        stops: its live protective orders, whatever side they are on.
+    """
+    side = Side.SELL if quantity > 0 else Side.BUY
+    useful = [s for s in stops if s.side is side and quantity and not s.cancel_requested]
+    useless = [s for s in stops if s.side is not side or not quantity]
+    resting = sum((s.remaining for s in useful if s.state is OrderState.OPEN), ZERO)
+    coming = sum((s.remaining for s in useful if s.state is not OrderState.OPEN), ZERO)
+    cancel = [s for s in useless if not s.cancel_requested]
+    place = ZERO
+    if resting + coming < needed:
+        place = needed - resting - coming
+    elif not coming:
+        size = abs(quantity)
+        keep = resting
+        # The oldest go first: the newest carries the price that was wanted last.
+        for stop in useful:
+            if stop.state is OrderState.OPEN and keep - stop.remaining >= size:
+                keep -= stop.remaining
+                cancel.append(stop)
+        if keep > size and len(useful) - (len(cancel) - len(useless)) == 1 and needed == size:
+            place = size  # then the larger one is superfluous, and the next plan cancels it
+    return ProtectionPlan(place, tuple(cancel), resting, needed)
+
+
+def stop_trigger(
+    side: Side, average_price: Decimal, distance_pct: float, market: Decimal | None
+) -> Decimal:
+    """Return where a stop is to wake: `distance_pct` off the average price.
+
+    Where the market is already beyond that, a venue would refuse it as triggering at once: then it
+    is put the same distance off the market, which is the nearest protection there is.
+
+    Args:
+        side: of the stop: sell protects a long position.
+        average_price: of the position.
+        distance_pct: in per cent, above 0 and below 100.
+        market: the price that wakes it: the best bid for a sell, the best ask for a buy.
+    """
+    share = Decimal(str(distance_pct)) / 100
+    factor = 1 - share if side is Side.SELL else 1 + share
+    trigger = average_price * factor
+    if market is not None:
+        beyond = trigger >= market if side is Side.SELL else trigger <= market
+        if beyond:
+            trigger = market * factor
+    return trigger

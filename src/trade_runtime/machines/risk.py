@@ -1,0 +1,118 @@
+"""The risk gate: every order passes it, by a plain call, before its intent is recorded.
+
+Limits count what is in flight and unknown at its worst (`exposure`). Protective orders pass the halt
+and the position limit, since they can only make a position smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+
+from ..errors import OrderRefused
+from ..model.ids import InstrumentId, StrategyName
+from ..model.instrument import Instrument, OffGrid
+from ..model.orders import OrderSpec
+from .exposure import Exposure
+
+
+@attrs.frozen
+class RiskLimits:
+    """What an order must keep to; None means no limit.
+
+    Attributes:
+        max_order_notional: price times quantity of one order, in the quote currency.
+        max_position: by instrument, the largest long or short position that the fills of all live
+            orders together could lead to, in the base currency.
+        max_open_orders: live orders of the whole runtime.
+    """
+
+    max_order_notional: Decimal | None = None
+    max_position: Mapping[InstrumentId, Decimal] = attrs.field(factory=dict)
+    max_open_orders: int | None = None
+
+
+class RiskGate:
+    """Says no. It never changes what it looks at."""
+
+    def __init__(self, limits: RiskLimits, exposure: Exposure) -> None:
+        self._limits = limits
+        self._exposure = exposure
+        self.halted: str | None = None
+        """Why nothing but cancels and protective orders may leave; None while trading."""
+        self.stopped: dict[StrategyName, str] = {}
+        """Strategies that may place nothing more, and why."""
+
+    def check(self, order: OrderSpec, instrument: Instrument, market_price: Decimal | None) -> None:
+        """Let an order pass, or raise.
+
+        Args:
+            order: what is asked for.
+            instrument: the rules of the instrument.
+            market_price: what a market order would pay or get about now; None where no quote is
+                known or it is stale.
+
+        Raises:
+            OrderRefused: with the reason and the limit.
+        """
+        self._check_halted(order)
+        self._check_grid(order, instrument)
+        self._check_limits(order, instrument, market_price)
+
+    def _check_halted(self, order: OrderSpec) -> None:
+        if order.protective:
+            return
+        if self.halted is not None:
+            raise OrderRefused("halted", f"trading is halted: {self.halted}")
+        if (why := self.stopped.get(order.strategy)) is not None:
+            raise OrderRefused("halted", f"strategy {order.strategy} is stopped: {why}")
+
+    @staticmethod
+    def _check_grid(order: OrderSpec, instrument: Instrument) -> None:
+        try:
+            instrument.quantity(order.quantity)
+        except OffGrid as error:
+            raise OrderRefused("lot", str(error)) from None
+        for price in (order.price, order.trigger_price):
+            if price is not None:
+                try:
+                    instrument.price(price)
+                except OffGrid as error:
+                    raise OrderRefused("tick", str(error)) from None
+
+    def _check_limits(
+        self, order: OrderSpec, instrument: Instrument, market_price: Decimal | None
+    ) -> None:
+        limits = self._limits
+        price = order.price or order.trigger_price or market_price
+        if price is None:
+            raise OrderRefused("stale", f"no fresh quote of {order.instrument} to price it by")
+        notional = price * order.quantity
+        if notional < instrument.min_notional:
+            raise OrderRefused(
+                "risk",
+                f"notional {notional} of {order.instrument} is below the venue's minimum"
+                f" {instrument.min_notional}",
+            )
+        if order.protective:
+            return
+        most = limits.max_order_notional
+        if most is not None and notional > most:
+            raise OrderRefused("risk", f"notional {notional} is above max_order_notional {most}")
+        if limits.max_open_orders is not None:
+            live = self._exposure.live_orders
+            if live >= limits.max_open_orders:
+                raise OrderRefused(
+                    "risk", f"{live} orders are live: max_open_orders {limits.max_open_orders}"
+                )
+        largest = limits.max_position.get(order.instrument)
+        if largest is not None:
+            worst = self._exposure.worst(order.instrument, order.side) + order.quantity
+            if worst > largest:
+                raise OrderRefused(
+                    "risk",
+                    f"the {order.side} side of {order.instrument} could reach {worst}: above"
+                    f" max_position {largest} (open, in flight and unknown orders count in full)",
+                )

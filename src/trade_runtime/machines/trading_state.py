@@ -1,0 +1,242 @@
+"""Everything the journal says, folded: orders, positions, exposure, where ids go on.
+
+The runtime applies each event when it happens, and the same event again when it reads the journal
+back at the next start: one code path, so a restart stands where the crash left it. Orders that ended
+and are settled leave memory; the journal keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+from ..model.events import (
+    CancelRejected,
+    Fill,
+    OrderAccepted,
+    OrderClosed,
+    OrderRejected,
+)
+from ..model.ids import ClientOrderId, InstrumentId, StrategyName, VenueName, venue_of
+from ..model.orders import ZERO, OrderSpec
+from ..model.records import (
+    CancelRequested,
+    JournalEvent,
+    OrderDropped,
+    OrderSent,
+    OrderUnknown,
+    RuntimeStarted,
+    RuntimeStopped,
+    StrategyStopped,
+    TradingHalted,
+)
+from .exposure import Exposure
+from .ledger import Ledger
+from .order import CLOSING_INPUT, InvalidTransition, Order, OrderInput, OrderState
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while True:
+        number, digit = divmod(number, 36)
+        text = _BASE36[digit] + text
+        if not number:
+            return text
+
+
+class TradingState:
+    """The fold. `apply` is the only way it changes."""
+
+    def __init__(self) -> None:
+        self.orders: dict[ClientOrderId, Order] = {}
+        """Orders that are live, or ended with a fill still under way."""
+        self.ledger = Ledger()
+        self.exposure = Exposure()
+        self.tag = ""
+        """Prefix of our client order ids; made once for a journal."""
+        self.intents = 0
+        """How many intents there ever were; the next client order id counts from here."""
+        self.fills = 0
+        self.last_fill_ns: dict[VenueName, int] = {}
+        """The venue time of the latest fill, by venue: from here fills are asked for again."""
+        self.stop_price: dict[tuple[StrategyName, InstrumentId], Decimal] = {}
+        """The trigger of the last protective stop of a position, while it is open."""
+        self.declared: dict[tuple[StrategyName, InstrumentId], Decimal] = {}
+        """How much protection a strategy asked for while its position is open."""
+        self._stops: dict[tuple[StrategyName, InstrumentId], dict[ClientOrderId, Order]] = {}
+        self.clean = True
+        """The last process stopped in order."""
+
+    def apply(self, event: JournalEvent) -> Order | None:
+        """Fold an event in; return the order it is about, if it is about one that is in mind.
+
+        Raises:
+            InvalidTransition: it cannot follow from what was before; nothing was changed.
+        """
+        return _HANDLERS[type(event)](self, event)
+
+    def next_order_id(self) -> ClientOrderId:
+        """Return the id of the next intent: the same after a crash that lost the last ones."""
+        return ClientOrderId(f"{self.tag}-{_base36(self.intents + 1)}")
+
+    def is_ours(self, order_id: ClientOrderId) -> bool:
+        """Whether an id was made from this journal."""
+        return order_id.startswith(f"{self.tag}-")
+
+    def live(self) -> Iterator[Order]:
+        """Give the orders that rest at a venue or may."""
+        return (order for order in self.orders.values() if order.is_live)
+
+    def entries(self) -> list[Order]:
+        """Return the live orders that are not protective."""
+        return [order for order in self.live() if not order.spec.protective]
+
+    def stops(self, strategy: StrategyName, instrument: InstrumentId) -> list[Order]:
+        """Return the live protective orders of a position, oldest first."""
+        return list(self._stops.get((strategy, instrument), {}).values())
+
+    def hash(self) -> str:
+        """Return a digest of all that trading depends on: equal states have equal hashes."""
+        lines = [f"{self.tag} {self.intents} {self.fills}"]
+        for order in sorted(self.orders.values(), key=lambda o: o.id):
+            lines.append(f"{order!r} {order.cancel_requested} {sorted(order.trade_ids)}")
+        for p in sorted(self.ledger, key=lambda p: (p.strategy, p.instrument)):
+            fees = sorted(p.fees.items())
+            lines.append(f"{p!r} {p.realised} {fees} {p.opened_ns}")
+        return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+    def _started(self, event: RuntimeStarted) -> None:
+        self.tag = event.tag
+        self.clean = False
+        for order in self.orders.values():
+            if order.state in (OrderState.PENDING, OrderState.SENT):
+                order.apply(OrderInput.UNKNOWN, reason="the process that sent it ended")
+
+    def _stopped(self, event: RuntimeStopped) -> None:
+        self.clean = True
+
+    def _told(self, event: object) -> None:
+        """Take an event that changes nothing here; the journal keeps it for who reads it."""
+
+    def _sent(self, event: OrderSent) -> Order | None:
+        return self._move(event.client_order_id, OrderInput.SENT)
+
+    def _unknown(self, event: OrderUnknown) -> Order | None:
+        return self._move(event.client_order_id, OrderInput.UNKNOWN, reason=event.reason)
+
+    def _dropped(self, event: OrderDropped) -> Order | None:
+        return self._move(event.client_order_id, OrderInput.DROPPED, reason=event.reason)
+
+    def _rejected(self, event: OrderRejected) -> Order | None:
+        return self._move(event.client_order_id, OrderInput.REJECTED, reason=event.reason)
+
+    def _closed(self, event: OrderClosed) -> Order | None:
+        what = CLOSING_INPUT[event.status]
+        return self._move(event.client_order_id, what, reason=event.reason, filled=event.filled)
+
+    def _intent(self, spec: OrderSpec) -> Order:
+        order = Order(spec)
+        self.orders[spec.client_order_id] = order
+        self.intents += 1
+        self.exposure.order_changed(order)
+        if spec.protective and spec.trigger_price is not None:
+            key = spec.strategy, spec.instrument
+            self.stop_price[key] = spec.trigger_price
+            self._stops.setdefault(key, {})[order.id] = order
+            asked = sum((stop.remaining for stop in self.stops(*key)), ZERO)
+            self.declared[key] = max(self.declared.get(key, ZERO), asked)
+        return order
+
+    def _move(
+        self,
+        order_id: ClientOrderId,
+        what: OrderInput,
+        *,
+        reason: str = "",
+        filled: Decimal | None = None,
+    ) -> Order | None:
+        order = self.orders.get(order_id)
+        if order is None:
+            return None
+        order.apply(what, reason=reason, filled=filled)
+        self._changed(order)
+        return order
+
+    def _accepted(self, event: OrderAccepted) -> Order | None:
+        order = self._move(event.client_order_id, OrderInput.ACCEPTED)
+        if order is not None:
+            order.venue_order_id = event.venue_order_id
+        return order
+
+    def _cancel_requested(self, event: CancelRequested) -> Order | None:
+        order = self.orders.get(event.client_order_id)
+        if order is not None:
+            order.cancel_requested = True
+        return order
+
+    def _fill(self, fill: Fill) -> Order | None:
+        order = self.orders.get(fill.client_order_id)
+        if order is None or not order.apply_fill(fill):
+            return None
+        self.fills += 1
+        venue = venue_of(fill.instrument)
+        self.last_fill_ns[venue] = max(fill.ts_ns, self.last_fill_ns.get(venue, 0))
+        position = self.ledger.position(order.strategy, fill.instrument)
+        before = position.quantity
+        position.apply(fill)
+        self.exposure.position_changed(fill.instrument, before, position.quantity)
+        if before * position.quantity <= 0 and before:  # closed, or turned over
+            key = order.strategy, fill.instrument
+            self.stop_price.pop(key, None)
+            self.declared.pop(key, None)
+        self._changed(order)
+        return order
+
+    def _changed(self, order: Order) -> None:
+        self.exposure.order_changed(order)
+        if order.spec.protective:
+            stops = self._stops.setdefault((order.strategy, order.instrument), {})
+            if order.is_live:
+                stops[order.id] = order
+            else:
+                stops.pop(order.id, None)
+        if order.settled:
+            self.orders.pop(order.id, None)
+
+    def knows_fill(self, fill: Fill) -> bool:
+        """Whether a fill was booked: by its order, or because its order is settled and gone.
+
+        Raises:
+            InvalidTransition: it names an order of ours that was never intended.
+        """
+        order = self.orders.get(fill.client_order_id)
+        if order is not None:
+            return fill.trade_id in order.trade_ids
+        number = int(fill.client_order_id.rpartition("-")[2], 36)
+        if number > self.intents:
+            raise InvalidTransition(
+                f"the venue filled order {fill.client_order_id}, of which no intent is recorded"
+            )
+        return True
+
+
+_HANDLERS: dict[type, Callable[[TradingState, Any], Order | None]] = {
+    RuntimeStarted: TradingState._started,
+    OrderSpec: TradingState._intent,
+    OrderSent: TradingState._sent,
+    OrderUnknown: TradingState._unknown,
+    OrderDropped: TradingState._dropped,
+    OrderAccepted: TradingState._accepted,
+    OrderRejected: TradingState._rejected,
+    OrderClosed: TradingState._closed,
+    Fill: TradingState._fill,
+    CancelRequested: TradingState._cancel_requested,
+    CancelRejected: TradingState._told,
+    TradingHalted: TradingState._told,
+    StrategyStopped: TradingState._told,
+    RuntimeStopped: TradingState._stopped,
+}

@@ -1,0 +1,334 @@
+"""OrderManager, the fourth layer: every order, from its intent to its settled end.
+
+The way out: a strategy's call passes the risk gate and becomes an intent in the journal, by plain
+calls; when the intent is durable it is sent. The way back: a venue's event is checked against what is
+known, recorded, and told to the strategy. What has no outcome in time is UNKNOWN and is asked after
+(`reconcile`); it is never sent again.
+
+It closes after the strategies and before the prices: stages `cancel` and `protect`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Protocol
+
+import structlog
+import trio
+
+from ..errors import OrderRefused, VenueDown
+from ..machines.order import InvalidTransition, Order, OrderState, OrderUpdate
+from ..machines.risk import RiskGate, RiskLimits
+from ..model.events import (
+    CancelRejected,
+    Fill,
+    OrderAccepted,
+    OrderClosed,
+    OrderRejected,
+    VenueEvent,
+)
+from ..model.ids import ClientOrderId, InstrumentId, StrategyName, venue_of
+from ..model.instrument import Instrument, exact
+from ..model.orders import OrderSpec, OrderType, Side, TimeInForce
+from ..model.records import (
+    CancelRequested,
+    OrderDropped,
+    OrderSent,
+    OrderUnknown,
+    StrategyStopped,
+    TradingHalted,
+)
+from ..protocols import Clock
+from ..settings import OrderSettings, RiskSettings
+from .prices import PriceManager
+from .state import StateManager
+from .venues import VenueManager
+
+log = structlog.get_logger("orders")
+
+WATCH_SECS = 0.1
+"""How often overdue outcomes are looked for."""
+
+
+class OrderListener(Protocol):
+    """Who is told of a strategy's orders: plain calls that never raise."""
+
+    def on_order(self, update: OrderUpdate) -> None:
+        """Learn how an order goes."""
+
+    def on_fill(self, fill: Fill, order: Order) -> None:
+        """Learn of a fill, after the position has it."""
+
+
+class OrderManager:
+    """The orders of all strategies. Made by `open_orders`."""
+
+    def __init__(
+        self,
+        settings: OrderSettings,
+        risk: RiskSettings,
+        venues: VenueManager,
+        prices: PriceManager,
+        state: StateManager,
+        clock: Clock,
+    ) -> None:
+        limits = RiskLimits(risk.max_order_notional, risk.max_position, risk.max_open_orders)
+        self.gate = RiskGate(limits, state.trading.exposure)
+        self.trading = state.trading
+        self.venues = venues
+        self.prices = prices
+        self.listeners: dict[StrategyName, OrderListener] = {}
+        self.changed = trio.lowlevel.ParkingLot()
+        """Unparked after each event of an order."""
+        self.on_position: Callable[[StrategyName, InstrumentId], None] = lambda s, i: None
+        """Told when a position or its stops changed. Set by the protection guard."""
+        self.duplicates = 0
+        """Fills that a venue told more than once."""
+        self.in_doubt: dict[ClientOrderId, Order] = {}
+        """Orders to ask the venue about: unknown, cancelled without an answer, ended without all
+        their fills."""
+        self._settings = settings
+        self._state = state
+        self._clock = clock
+        self._unsent: deque[tuple[int, Order]] = deque()
+        self._ack_due: deque[tuple[float, Order]] = deque()
+        self._cancel_due: deque[tuple[float, Order]] = deque()
+        state.on_durable = self.send_durable
+
+    # --- the way out ------------------------------------------------------------------------------------
+
+    def place(
+        self,
+        strategy: StrategyName,
+        instrument: InstrumentId,
+        side: Side | str,
+        type: OrderType,
+        quantity: Decimal | float | int | str,
+        *,
+        price: Decimal | float | int | str | None = None,
+        trigger_price: Decimal | float | int | str | None = None,
+        tif: TimeInForce | str = TimeInForce.GTC,
+        post_only: bool = False,
+        reduce_only: bool = False,
+        protective: bool = False,
+    ) -> Order:
+        """Take an order, or refuse it. It is sent as soon as its intent is durable.
+
+        Raises:
+            OrderRefused: with the reason; nothing was recorded or sent.
+        """
+        rules = self.instrument(instrument)
+        try:
+            spec = OrderSpec(
+                self.trading.next_order_id(),
+                strategy,
+                instrument,
+                Side(side),
+                type,
+                exact(quantity),
+                None if price is None else exact(price),
+                None if trigger_price is None else exact(trigger_price),
+                TimeInForce(tif),
+                post_only,
+                reduce_only,
+                protective,
+                self._clock.now_ns(),
+            )
+        except ValueError as error:
+            raise OrderRefused("risk", str(error)) from None
+        if self._state.failed is not None:
+            raise OrderRefused("halted", "the store failed: an intent could not be recorded")
+        if not protective and not self.prices.is_fresh(instrument):
+            raise OrderRefused("stale", f"market data of {instrument} is stale")
+        if self.gate.halted is not None and protective:
+            self._check_protective(spec)
+        self.gate.check(spec, rules, self.prices.market_price(instrument, spec.side))
+        if not self.venues.connected[venue_of(instrument)]:
+            raise OrderRefused("venue", f"no connection to {venue_of(instrument)}")
+        order = self._state.record(spec, urgent=True)
+        assert order is not None
+        self._unsent.append((self._state.seq, order))
+        return order
+
+    def instrument(self, instrument: InstrumentId) -> Instrument:
+        """Return the rules of an instrument.
+
+        Raises:
+            OrderRefused: the configuration names no strategy that trades it.
+        """
+        rules = self.prices.instruments.get(instrument)
+        if rules is None:
+            known = ", ".join(sorted(self.prices.instruments))
+            raise OrderRefused("instrument", f"{instrument!r} is not traded here; there are: {known}")
+        return rules
+
+    def _check_protective(self, spec: OrderSpec) -> None:
+        # After the halt a protective order may only cover what is open: it must not open anything.
+        position = self.trading.ledger.position(spec.strategy, spec.instrument).quantity
+        covered = sum(s.remaining for s in self.trading.stops(spec.strategy, spec.instrument))
+        if position * spec.side.sign >= 0 or spec.quantity + covered > abs(position):
+            raise OrderRefused(
+                "halted", f"a stop for {spec.quantity} would go beyond the open {position}"
+            )
+
+    def send_durable(self, seq: int) -> None:
+        """Send what waited for its intent to become durable, up to record `seq`."""
+        unsent = self._unsent
+        while unsent and unsent[0][0] <= seq:
+            self._send(unsent.popleft()[1])
+
+    def _send(self, order: Order) -> None:
+        if order.state is not OrderState.PENDING:
+            return
+        if self.gate.halted is not None and not order.spec.protective:
+            self._drop(order, "trading was halted before it was sent")
+            return
+        try:
+            self.venues.trading[venue_of(order.instrument)].submit(order.spec)
+        except VenueDown as error:
+            self._drop(order, f"not sent: {error}")
+            return
+        self._state.record(OrderSent(order.id))
+        due = trio.current_time() + self._settings.ack_timeout_secs
+        self._ack_due.append((due, order))
+
+    def _drop(self, order: Order, reason: str) -> None:
+        self._state.record(OrderDropped(order.id, reason))
+        self._tell(order, "dropped", reason, self._clock.now_ns())
+
+    def cancel(self, order: Order, reason: str = "asked for") -> None:
+        """Ask for a cancel; it is asked for again until the venue proves the order gone.
+
+        An order that ended is left as it is.
+        """
+        if not order.is_live:
+            return
+        if not order.cancel_requested:
+            self._state.record(CancelRequested(order.id, reason))
+        if order.state is OrderState.PENDING:
+            self._drop(order, f"cancelled before it was sent: {reason}")
+        else:
+            self.send_cancel(order)
+
+    def send_cancel(self, order: Order) -> None:
+        """Send a cancel, again if need be."""
+        try:
+            self.venues.trading[venue_of(order.instrument)].cancel(order.id)
+        except VenueDown as error:
+            log.warning("Cancel not sent", order=order.id, error=str(error))
+        due = trio.current_time() + self._settings.ack_timeout_secs
+        self._cancel_due.append((due, order))
+
+    def halt(self, reason: str) -> None:
+        """Close the gate: from here only cancels and protective orders leave."""
+        if self.gate.halted is None:
+            self.gate.halted = reason
+            log.info("Trading is halted", reason=reason)
+            self._state.record(TradingHalted(reason), urgent=True)
+
+    def stop_strategy(self, strategy: StrategyName, outcome: str, detail: str) -> None:
+        """Close the gate for one strategy and cancel its entries; its stops stay."""
+        if strategy in self.gate.stopped:
+            return
+        self.gate.stopped[strategy] = detail or outcome
+        self._state.record(StrategyStopped(strategy, outcome, detail))
+        for order in self.trading.entries():
+            if order.strategy == strategy:
+                self.cancel(order, f"strategy {outcome}")
+
+    # --- the way back -----------------------------------------------------------------------------------
+
+    def on_event(self, event: VenueEvent) -> None:
+        """Take what a venue tells: late, double and out of order as it may be."""
+        if not self.trading.is_ours(event.client_order_id):
+            return  # an order placed by hand or by another program: none of our business
+        try:
+            if isinstance(event, Fill):
+                self._on_fill(event)
+            else:
+                self._on_order_event(event)
+        except InvalidTransition as error:
+            log.error("The venue told what cannot be; it is ignored", error=str(error))
+        finally:
+            self.changed.unpark_all()
+
+    def _on_fill(self, fill: Fill) -> None:
+        if self.trading.knows_fill(fill):
+            self.duplicates += 1
+            return
+        order = self._state.record(fill)
+        assert order is not None
+        self._tell(order, "filled", "", fill.ts_ns)
+        listener = self.listeners.get(order.strategy)
+        if listener is not None:
+            listener.on_fill(fill, order)
+
+    def _on_order_event(
+        self, event: OrderAccepted | OrderRejected | OrderClosed | CancelRejected
+    ) -> None:
+        order = self.trading.orders.get(event.client_order_id)
+        if order is None:
+            return  # it ended and is settled: this came late
+        before = order.state
+        if isinstance(event, OrderAccepted):
+            if before not in (OrderState.SENT, OrderState.UNKNOWN, OrderState.DROPPED):
+                return
+            self._state.record(event)
+            self._tell(order, "accepted", "", event.ts_ns)
+        elif isinstance(event, OrderRejected):
+            self._state.record(event)
+            log.warning("Order rejected", order=order.id, reason=event.reason)
+            self._tell(order, "rejected", event.reason, event.ts_ns)
+        elif isinstance(event, OrderClosed):
+            if not order.is_live and order.closed_filled == event.filled:
+                return
+            self._state.record(event)
+            if not order.settled:
+                self.in_doubt[order.id] = order  # a fill of it is still under way
+            if order.state is not before and order.state is not OrderState.FILLED:
+                self._tell(order, str(order.state), event.reason, event.ts_ns)
+        else:
+            # It may rest, or may have filled: only a query tells.
+            self._state.record(event)
+            if order.is_live:
+                self.in_doubt[order.id] = order
+            self._tell(order, "cancel_rejected", event.reason, event.ts_ns)
+
+    def _tell(self, order: Order, kind: str, reason: str, ts_ns: int) -> None:
+        if kind == "filled" or order.spec.protective:
+            self.on_position(order.strategy, order.instrument)
+        listener = self.listeners.get(order.strategy)
+        if listener is not None:
+            listener.on_order(OrderUpdate(order, kind, reason, ts_ns))
+
+    # --- overdue outcomes -------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Look for outcomes that are overdue, for ever."""
+        while True:
+            await trio.sleep(WATCH_SECS)
+            now = trio.current_time()
+            while self._ack_due and self._ack_due[0][0] <= now:
+                order = self._ack_due.popleft()[1]
+                if order.state is OrderState.SENT:
+                    self.mark_unknown(order, "no outcome in time")
+            while self._cancel_due and self._cancel_due[0][0] <= now:
+                order = self._cancel_due.popleft()[1]
+                if order.is_live:
+                    self.in_doubt[order.id] = order
+            if self.in_doubt:
+                self.changed.unpark_all()
+
+    def mark_unknown(self, order: Order, reason: str) -> None:
+        """Note that nobody here knows what became of an order; the venue will be asked."""
+        self._state.record(OrderUnknown(order.id, reason))
+        self.in_doubt[order.id] = order
+        log.warning("Order outcome unknown: the venue is asked", order=order.id, reason=reason)
+        self._tell(order, "unknown", reason, self._clock.now_ns())
+
+    def drop_absent(self, order: Order) -> None:
+        """Note that the venue never had an order, which it said when it had to know."""
+        self._drop(order, "the venue does not know it")
+        self.changed.unpark_all()

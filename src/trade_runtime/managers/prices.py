@@ -1,0 +1,205 @@
+"""PriceManager, the third layer: what the markets say, handed on by plain calls.
+
+It loads the instruments that anyone trades, keeps a `Feed` for each venue's instruments, and tells a
+venue that matches against this data (the paper venue) of each event before the strategies see it.
+It closes after the orders, so that fills go on coming while they are cancelled.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from functools import partial
+
+import attrs
+import structlog
+import trio
+
+from ..errors import ConfigError, VenueError
+from ..lifecycle.ladder import Ladder
+from ..lifecycle.layer import Layer, open_layer
+from ..lifecycle.supervision import supervise
+from ..model.ids import InstrumentId, VenueName, symbol_of, venue_of
+from ..model.instrument import Instrument, exact
+from ..model.orders import Side
+from ..protocols import MarketData, MarketDriven
+from ..settings import PriceSettings, SupervisionSettings
+from .feed import Feed, InstrumentView
+from .venues import VenueManager
+
+log = structlog.get_logger("prices")
+
+START_TIMEOUT_SECS = 10.0
+"""How long a source may take, all retries included, to say what it trades."""
+
+START_RETRY_SECS = 0.5
+
+
+class PriceManager:
+    """The markets. Made by `open_prices`."""
+
+    def __init__(self, settings: PriceSettings) -> None:
+        self.instruments: dict[InstrumentId, Instrument] = {}
+        self.views: dict[InstrumentId, InstrumentView] = {}
+        self.feeds: dict[VenueName, Feed] = {}
+        self._settings = settings
+
+    async def load(self, wanted: Collection[InstrumentId], venues: VenueManager) -> None:
+        """Learn the rules of the instruments and make a feed for each venue's.
+
+        Raises:
+            ConfigError: a venue lacks an instrument, or brings no market data.
+            VenueError: a source could not be asked in time.
+        """
+        for venue, symbols in _by_venue(wanted).items():
+            source_name, source = find_source(venue, venues)
+            found = await _ask(source_name, source, symbols)
+            missing = [s for s in symbols if s not in found]
+            if missing:
+                raise ConfigError(
+                    f"instrument {missing[0]}.{venue}: venue {source_name!r} does not trade"
+                    f" {missing[0]!r}; check the symbol's spelling"
+                )
+            instruments = {
+                i.id: i
+                for i in (
+                    attrs.evolve(found[s], id=InstrumentId(f"{s}.{venue}")) for s in symbols
+                )
+            }
+            self.instruments |= instruments
+            for instrument in instruments:
+                self.views[instrument] = InstrumentView(instrument)
+            trading = venues.trading.get(venue)
+            if isinstance(trading, MarketDriven):
+                trading.adopt(instruments.values())
+                for instrument in instruments:
+                    self.views[instrument].quote_taps.append(trading.on_quote)
+                    self.views[instrument].trade_taps.append(trading.on_trade)
+            names = {symbol_of(i): i for i in instruments}
+            self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
+
+    def start(
+        self, layer: Layer, supervision: SupervisionSettings, rng: random.Random
+    ) -> None:
+        """Start the tasks of every feed."""
+        for name, feed in self.feeds.items():
+            layer.start_soon(
+                partial(
+                    supervise,
+                    feed.attempt,
+                    name=f"market data of {name}",
+                    settings=supervision,
+                    rng=rng,
+                    worked=feed.worked,
+                ),
+                name=f"feed-{name}",
+            )
+            layer.start_soon(feed.fall_back, name=f"fallback-{name}")
+
+    def is_fresh(self, instrument: InstrumentId) -> bool:
+        """Whether the last quote is one to trade on: streamed, or polled a moment ago."""
+        feed = self.feeds[venue_of(instrument)]
+        if not feed.down:
+            return True
+        polled_at = self.views[instrument].polled_at
+        return (
+            polled_at is not None
+            and trio.current_time() - polled_at <= self._settings.stale_after_secs
+        )
+
+    def market_price(self, instrument: InstrumentId, side: Side) -> Decimal | None:
+        """Return what an order of `side` would trade at now, or None without a fresh quote."""
+        view = self.views.get(instrument)
+        if view is None or view.quote is None or not self.is_fresh(instrument):
+            return None
+        return exact(view.quote.ask if side is Side.BUY else view.quote.bid)
+
+    @property
+    def open_connections(self) -> list[str]:
+        """The streams that are up."""
+        return [f"stream-{name}" for name, feed in self.feeds.items() if feed.connected]
+
+
+def find_source(venue: VenueName, venues: VenueManager) -> tuple[VenueName, MarketData]:
+    """Return whose market data drives a venue's instruments.
+
+    Raises:
+        ConfigError: none does.
+    """
+    trading = venues.trading.get(venue)
+    name = venue
+    if isinstance(trading, MarketDriven) and trading.market_data is not None:
+        name = trading.market_data
+    source = venues.sources.get(name)
+    if source is None:
+        known = ", ".join(sorted(venues.sources)) or "none"
+        raise ConfigError(
+            f"venues.{venue}.market_data: {name!r} brings no market data; venues that do: {known}"
+        )
+    return name, source
+
+
+def _by_venue(wanted: Collection[InstrumentId]) -> dict[VenueName, list[str]]:
+    symbols: dict[VenueName, list[str]] = {}
+    for instrument in wanted:
+        known = symbols.setdefault(venue_of(instrument), [])
+        if symbol_of(instrument) not in known:
+            known.append(symbol_of(instrument))
+    return symbols
+
+
+async def _ask(
+    name: VenueName, source: MarketData, symbols: Collection[str]
+) -> Mapping[str, Instrument]:
+    last = "no answer"
+    with trio.move_on_after(START_TIMEOUT_SECS):
+        while True:
+            try:
+                return await source.instruments(symbols)
+            except VenueError as error:
+                last = str(error)
+                log.warning("Venue does not say what it trades", venue=name, error=last)
+            await trio.sleep(START_RETRY_SECS)
+    raise VenueError(
+        f"venue {name!r} did not say what it trades within {START_TIMEOUT_SECS} s: {last}"
+    )
+
+
+@asynccontextmanager
+async def open_prices(
+    wanted: Collection[InstrumentId],
+    settings: PriceSettings,
+    supervision: SupervisionSettings,
+    venues: VenueManager,
+    ladder: Ladder,
+    rng: random.Random,
+) -> AsyncIterator[PriceManager]:
+    """Open the prices layer: instruments known, streams on their way.
+
+    Leaving is the first half of the stage `close`: streams and keep-alives end, sockets close.
+
+    Args:
+        wanted: the instruments that anyone trades.
+        settings: of staleness, polling and keep-alive.
+        supervision: for the streams.
+        venues: the layer that outlives this one.
+        ladder: of the stop.
+        rng: for the jitter of reconnects.
+
+    Raises:
+        ConfigError: a venue lacks an instrument.
+        VenueError: a source could not be reached.
+    """
+    prices = PriceManager(settings)
+    await prices.load(wanted, venues)
+
+    async def close() -> None:
+        with ladder.stage("close"):
+            layer.cancel_tasks()
+            await layer.ended()
+
+    async with open_layer("prices", close) as layer:
+        prices.start(layer, supervision, rng)
+        yield prices

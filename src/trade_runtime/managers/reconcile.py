@@ -1,0 +1,216 @@
+"""Reconcile: what the journal says against what the venue says, and the venue is right.
+
+It runs when a private connection has come up (so also at the start, before any strategy), every
+`reconcile_secs`, and at once for orders in doubt. Doing it twice changes nothing: fills are merged by
+their ids, and every other event that brings no news is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+import trio
+
+from ..errors import VenueError
+from ..machines.order import Order, OrderState
+from ..model.events import OrderAccepted, OrderClosed, OrderRejected
+from ..model.ids import VenueName, VenueOrderId, venue_of
+from ..model.orders import OrderReport, OrderType, ReportStatus
+from ..protocols import Clock, Venue
+from ..settings import OrderSettings
+from .orders import OrderManager
+
+log = structlog.get_logger("reconcile")
+
+T = TypeVar("T")
+
+QUERY_TIMEOUT_SECS = 2.0
+"""How long one query of a venue may take."""
+
+FILL_LOOKBACK_NS = 120 * 10**9
+"""How far before the latest known fill others are asked for: one may have been told out of order."""
+
+DOUBT_RETRY_SECS = 0.25
+"""How soon an order in doubt is asked about again."""
+
+_PASSIVE_TYPES = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
+
+
+class Reconciler:
+    """Asks one venue, and books what it says.
+
+    Args:
+        name: of the venue.
+        venue: the venue.
+        orders: where what it says goes.
+        settings: how often.
+        clock: for events that a query brings.
+    """
+
+    def __init__(
+        self,
+        name: VenueName,
+        venue: Venue,
+        orders: OrderManager,
+        settings: OrderSettings,
+        clock: Clock,
+    ) -> None:
+        self.ready = trio.Event()
+        """The venue and the journal agreed once since the start."""
+        self.foreign: dict[str, OrderReport] = {}
+        """Orders on this account that are not ours, as of the last reconcile."""
+        self._name = name
+        self._venue = venue
+        self._orders = orders
+        self._settings = settings
+        self._clock = clock
+        self._wanted = trio.Event()
+        self._opened_at = trio.current_time()
+
+    def connected(self) -> None:
+        """The private connection has come up: something may have been missed."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Reconcile when wanted and from time to time, for ever.
+
+        Raises:
+            VenueError: the venue did not answer. Who supervises this calls again.
+        """
+        while True:
+            with trio.move_on_after(self._settings.reconcile_secs):
+                await self._wanted.wait()
+            await self.reconcile()
+            self._wanted = trio.Event()
+            if not self.ready.is_set() and not self._unknown():
+                self.ready.set()
+                log.info("Journal and venue agree", venue=self._name)
+            elif not self.ready.is_set():
+                self._wanted.set()
+                await trio.sleep(DOUBT_RETRY_SECS)
+
+    async def settle_doubts(self) -> None:
+        """Ask about orders in doubt until none is, for ever.
+
+        Raises:
+            VenueError: the venue did not answer. Who supervises this calls again.
+        """
+        while True:
+            while not self._doubtful():
+                await self._orders.changed.park()
+            await self.ask_about(self._doubtful())
+            if self._doubtful():
+                await trio.sleep(DOUBT_RETRY_SECS)
+
+    async def reconcile(self) -> list[OrderReport]:
+        """Book what the venue says of fills and orders; return what rests there of ours.
+
+        Raises:
+            VenueError: it did not answer in time, or its answer made no sense.
+        """
+        await self._book_fills()
+        reports = await self._query(self._venue.open_orders)
+        ours, self.foreign = [], {}
+        trading = self._orders.trading
+        for report in reports:
+            order = trading.orders.get(report.client_order_id)
+            if order is not None:
+                ours.append(report)
+                self._book(order, report)
+            elif not trading.is_ours(report.client_order_id):
+                self.foreign[report.client_order_id] = report
+            else:
+                ours.append(report)
+                self._unclaimed(report)
+        resting = {report.client_order_id for report in reports}
+        absent = [
+            order
+            for order in trading.orders.values()
+            if venue_of(order.instrument) == self._name
+            and order.id not in resting
+            and order.state not in (OrderState.PENDING, OrderState.SENT)
+        ]
+        await self.ask_about(absent)
+        return ours
+
+    async def ask_about(self, orders: Sequence[Order]) -> None:
+        """Ask for each order by its id, and fetch fills that it lacks.
+
+        Raises:
+            VenueError: the venue did not answer in time, or its answer made no sense.
+        """
+        for order in orders:
+            if order.is_live:
+                report = await self._query(lambda order=order: self._venue.order(order.id))
+                if report is None:
+                    self._absent(order)
+                else:
+                    self._book(order, report)
+        if any(order.ended and not order.settled for order in orders):
+            await self._book_fills()
+
+    def _book(self, order: Order, report: OrderReport) -> None:
+        now = self._clock.now_ns()
+        before = order.state
+        venue_id = VenueOrderId(report.venue_order_id)
+        if report.status is ReportStatus.OPEN:
+            self._orders.on_event(OrderAccepted(order.id, venue_id, now))
+            if order.cancel_requested:
+                self._orders.send_cancel(order)
+        elif report.status is ReportStatus.REJECTED:
+            self._orders.on_event(OrderRejected(order.id, report.reason, now))
+        else:
+            self._orders.on_event(
+                OrderClosed(order.id, report.status, report.filled, now, report.reason)
+            )
+        if report.filled > order.filled or not order.settled:
+            self._orders.in_doubt[order.id] = order
+        if order.state is not before:
+            log.info("Order resolved", order=order.id, was=str(before), now=str(order.state))
+
+    def _absent(self, order: Order) -> None:
+        if order.state is OrderState.OPEN:
+            log.error("The venue lost an order that it had accepted", order=order.id)
+        elif self._sent_long_ago(order):
+            self._orders.drop_absent(order)
+
+    def _sent_long_ago(self, order: Order) -> bool:
+        # Right after a submit, or after the start (the last process may have sent it), an order that
+        # is not found may still be on its way.
+        settle = self._venue.settle_secs
+        age_secs = (self._clock.now_ns() - order.spec.created_ns) / 1e9
+        return age_secs >= settle and trio.current_time() - self._opened_at >= settle
+
+    def _unclaimed(self, report: OrderReport) -> None:
+        # The id is ours, the order is not in mind: it ended for us, or its intent was lost with the
+        # power. A stop may be what protects a position; anything else must not rest unowned.
+        log.error("An order rests that we do not own", order=report.client_order_id)
+        if report.type not in _PASSIVE_TYPES:
+            self._venue.cancel(report.client_order_id)
+
+    async def _book_fills(self) -> None:
+        last = self._orders.trading.last_fill_ns.get(self._name, 0)
+        fills = await self._query(lambda: self._venue.fills(max(last - FILL_LOOKBACK_NS, 0)))
+        for fill in fills:
+            self._orders.on_event(fill)
+
+    def _doubtful(self) -> list[Order]:
+        doubts = self._orders.in_doubt
+        for order in list(doubts.values()):
+            if order.settled or (order.state is OrderState.OPEN and not order.cancel_requested):
+                del doubts[order.id]
+        return [o for o in doubts.values() if venue_of(o.instrument) == self._name]
+
+    def _unknown(self) -> bool:
+        return any(
+            order.state is OrderState.UNKNOWN or (order.ended and not order.settled)
+            for order in self._orders.trading.orders.values()
+            if venue_of(order.instrument) == self._name
+        )
+
+    async def _query(self, query: Callable[[], Awaitable[T]]) -> T:
+        with trio.move_on_after(QUERY_TIMEOUT_SECS):
+            return await query()
+        raise VenueError(f"venue {self._name!r} gave no answer within {QUERY_TIMEOUT_SECS} s")

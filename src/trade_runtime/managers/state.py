@@ -1,0 +1,274 @@
+"""StateManager, the outermost layer: the journal, and what it adds up to.
+
+It opens first and closes last. `record` is a plain call: it folds an event into the trading state at
+once and queues its record; one writer task commits what is queued, many records to a transaction.
+A record counts as durable only when its transaction has been committed, and only then may anything
+that depends on it leave the process (`on_durable`).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from copy import deepcopy
+
+import structlog
+import trio
+
+from ..errors import StoreDamaged, StoreError
+from ..lifecycle.ladder import Ladder
+from ..lifecycle.layer import open_layer
+from ..machines.journal import GENESIS, check_chain, make_record, read_event
+from ..machines.order import InvalidTransition, Order
+from ..machines.trading_state import TradingState
+from ..model.records import JournalEvent, RuntimeStarted, RuntimeStopped
+from ..protocols import Clock, Record, Store
+from ..settings import StoreSettings
+from ..version import __version__
+
+log = structlog.get_logger("state")
+
+READ_BATCH = 5_000
+"""Records read at a time at the start, when nothing else waits for the loop."""
+
+PROOFREAD_SECS = 5.0
+PROOFREAD_BATCH = 500
+"""How often what was committed is read back, and how much of it at a time: the loop answers others
+between two batches."""
+
+MAX_BACKLOG = 100_000
+"""Records that may wait for their commit. More means that the store does not keep up: it has failed."""
+
+_TAG_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_TAG_LENGTH = 6
+
+
+async def replay(store: Store) -> tuple[TradingState, int, str]:
+    """Read a whole journal, prove its chain, fold it.
+
+    Returns:
+        the state, the number of records, and the last digest.
+
+    Raises:
+        StoreDamaged: a record is not what was written, or cannot follow from those before.
+    """
+    state, seq, last = TradingState(), 0, GENESIS
+    while batch := await store.read(seq, READ_BATCH):
+        _fold(state, batch, last, seq)
+        seq, last = batch[-1].seq, batch[-1].digest
+        await trio.lowlevel.checkpoint()
+    return state, seq, last
+
+
+def _fold(state: TradingState, batch: Sequence[Record], last: str, seq: int) -> None:
+    for record in check_chain(batch, last, seq):
+        try:
+            state.apply(read_event(record))
+        except InvalidTransition as error:
+            raise StoreDamaged(f"record {record.seq} ({record.kind}): {error}") from None
+
+
+class StateManager:
+    """Holds the journal. Made by `open_state`."""
+
+    def __init__(self, store: Store, settings: StoreSettings, clock: Clock) -> None:
+        self.trading = TradingState()
+        self.failed: StoreError | None = None
+        """Why nothing more can be written; None while the store works."""
+        self.durable_seq = 0
+        self.on_durable: Callable[[int], None] = lambda seq: None
+        """Told after each commit up to which record all is durable. Set by the orders layer."""
+        self.on_failed: Callable[[StoreError], None] = lambda error: None
+        """Told once when the store fails. Set by the runtime."""
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._digest = GENESIS
+        self._seq = 0
+        self._queue: list[Record] = []
+        self._queued = trio.Event()
+        self._now = trio.Event()
+        self._committed = trio.Event()
+        # What was read back so far: its end, and the state that it adds up to.
+        self._proof_seq, self._proof_digest, self._proof = 0, GENESIS, self.trading
+
+    @property
+    def seq(self) -> int:
+        """The number of the last record, which may still wait for its commit."""
+        return self._seq
+
+    @property
+    def backlog(self) -> int:
+        """How many records wait for their commit."""
+        return len(self._queue)
+
+    async def load(self) -> None:
+        """Read the journal back, before anything trades.
+
+        Raises:
+            StoreDamaged: it is not what was written. Nothing was changed.
+        """
+        await self._store.check()
+        self.trading, self._seq, self._digest = await replay(self._store)
+        self.durable_seq = self._seq
+        self._proof_seq, self._proof_digest = self._seq, self._digest
+        self._proof = deepcopy(self.trading)
+
+    def record(self, event: JournalEvent, *, urgent: bool = False) -> Order | None:
+        """Fold an event in and queue its record.
+
+        Args:
+            event: what happened or was decided.
+            urgent: commit now, not with the next batch: something waits for it.
+
+        Returns:
+            the order that the event is about, if it is about one that is in mind.
+
+        Raises:
+            InvalidTransition: the event cannot follow from what was before; nothing was changed.
+        """
+        order = self.trading.apply(event)
+        self._seq += 1
+        record = make_record(self._digest, self._seq, self._clock.now_ns(), event)
+        self._digest = record.digest
+        self._queue.append(record)
+        self._queued.set()
+        if urgent or len(self._queue) >= self._settings.batch_rows:
+            self._now.set()
+            if len(self._queue) > MAX_BACKLOG:
+                self._fail(StoreError(f"the store does not keep up: {MAX_BACKLOG} records wait"))
+        return order
+
+    async def write(self) -> None:
+        """Commit what is queued, for ever: urgent records at once, others by number or age."""
+        while True:
+            await self._queued.wait()
+            self._queued = trio.Event()
+            if not self._queue:
+                continue
+            with trio.move_on_after(self._settings.commit_secs):
+                await self._now.wait()
+            self._now = trio.Event()
+            await self._commit()
+
+    async def _commit(self) -> None:
+        batch, self._queue = self._queue, []
+        if self.failed is None:
+            try:
+                await self._store.append(batch)
+            except StoreError as error:
+                self._fail(error)
+        if self.failed is None:
+            self.durable_seq = batch[-1].seq
+            self.on_durable(self.durable_seq)
+        self._committed.set()
+        self._committed = trio.Event()
+
+    def _fail(self, error: StoreError) -> None:
+        if self.failed is None:
+            self.failed = error
+            log.error("The store failed: nothing more can be recorded", error=str(error))
+            self.on_failed(error)
+
+    async def flush(self) -> None:
+        """Return when all that was recorded is durable.
+
+        Raises:
+            StoreError: it cannot be.
+        """
+        while self.failed is None and self.durable_seq < self._seq:
+            self._now.set()
+            await self._committed.wait()
+        if self.failed is not None:
+            raise self.failed
+
+    async def proofread(self) -> None:
+        """Read back what was committed, for ever, so that `verify` has only the rest to read."""
+        while True:
+            await trio.sleep(PROOFREAD_SECS)
+            try:
+                await self._read_back()
+            except StoreError as error:
+                self._fail(error)
+
+    async def _read_back(self) -> None:
+        while batch := await self._store.read(self._proof_seq, PROOFREAD_BATCH):
+            _fold(self._proof, batch, self._proof_digest, self._proof_seq)
+            self._proof_seq, self._proof_digest = batch[-1].seq, batch[-1].digest
+            await trio.lowlevel.checkpoint()
+
+    async def verify(self) -> None:
+        """Read everything back and compare it with what is in memory.
+
+        Raises:
+            StoreDamaged: the store does not hold what was recorded.
+            StoreError: it cannot be read.
+        """
+        await self._store.check()
+        await self._read_back()
+        if (self._proof_seq, self._proof_digest) != (self._seq, self._digest):
+            raise StoreDamaged(f"the journal ends at record {self._proof_seq}, not at {self._seq}")
+        if self._proof.hash() != self.trading.hash():
+            raise StoreDamaged("the journal, read back, does not add up to the state in memory")
+
+
+@asynccontextmanager
+async def open_state(
+    name: str,
+    store: Store,
+    settings: StoreSettings,
+    ladder: Ladder,
+    clock: Clock,
+    rng: random.Random,
+    final: Callable[[], RuntimeStopped],
+) -> AsyncIterator[StateManager]:
+    """Open the state layer on an open store.
+
+    Leaving is the stage `verify`: the final record is written, everything is read back and compared.
+    The store itself is closed by who opened it, after this.
+
+    Args:
+        name: of the runtime.
+        store: open, and owned by this process.
+        settings: how much to commit at a time.
+        ladder: of the stop.
+        clock: for the records.
+        rng: for the tag of a new journal.
+        final: makes the last record, when all that can be known of the stop is known.
+
+    Raises:
+        StoreDamaged: the journal is not what was written; nothing was changed.
+    """
+    state = StateManager(store, settings, clock)
+    await state.load()
+    tag = state.trading.tag or "".join(rng.choice(_TAG_LETTERS) for _ in range(_TAG_LENGTH))
+    state.record(RuntimeStarted(name, tag, __version__, platform.node(), os.getpid()))
+
+    async def close() -> None:
+        with ladder.stage("verify") as result:
+            state.record(final(), urgent=True)
+            await state.flush()
+            await state.verify()
+            result.detail = f"{state.seq} records"
+
+    async with open_layer("state", close) as layer:
+        layer.start_soon(state.write, name="journal-writer")
+        layer.start_soon(state.proofread, name="journal-proofreader")
+        yield state
+
+
+@asynccontextmanager
+async def flushed(state: StateManager, ladder: Ladder) -> AsyncIterator[None]:
+    """On leaving, run the stage `flush`: all that was recorded becomes durable.
+
+    It stands between the orders, which record to their last moment, and the streams, which close
+    only when nothing that depends on them can be lost any more.
+    """
+    try:
+        yield
+    finally:
+        with ladder.stage("flush"):
+            await state.flush()

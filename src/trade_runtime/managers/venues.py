@@ -1,0 +1,157 @@
+"""VenueManager, the second layer: the plug-ins of the configured venues, and their connections.
+
+It opens what the `[venues.*]` tables name, in their order, and holds the private connection of each
+venue that trades, supervised: one that fails is opened again alone. It closes after the prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import structlog
+
+from ..errors import ConfigError, VenueError
+from ..lifecycle.ladder import Ladder
+from ..lifecycle.layer import Layer, open_layer
+from ..lifecycle.supervision import supervise
+from ..model.ids import VenueName
+from ..protocols import Environment, MarketData, Venue, VenuePlugin, VenueSink
+from ..settings import SupervisionSettings, VenueTable, structure
+
+log = structlog.get_logger("venues")
+
+
+class VenueManager:
+    """The venues by name. Made by `open_venues`."""
+
+    def __init__(self, layer: Layer, env: Environment, supervision: SupervisionSettings) -> None:
+        self.trading: dict[VenueName, Venue] = {}
+        self.sources: dict[VenueName, MarketData] = {}
+        self.connected: dict[VenueName, bool] = {}
+        """Whether the private connection of a trading venue is up."""
+        self._layer = layer
+        self._env = env
+        self._supervision = supervision
+
+    def add(self, name: VenueName, plugin: VenuePlugin, opened: Any) -> None:
+        """Take in an open plug-in."""
+        if plugin.trades:
+            self.trading[name] = opened
+            self.connected[name] = False
+        if plugin.streams:
+            self.sources[name] = opened
+
+    def listen(self, sink: VenueSink, connected: Callable[[VenueName], None]) -> None:
+        """Start the private connection of every trading venue.
+
+        Args:
+            sink: takes their events.
+            connected: told each time a connection has come up: what was missed is to be asked for.
+        """
+        for name, venue in self.trading.items():
+            self._layer.start_soon(
+                partial(
+                    supervise,
+                    partial(self._session, name, venue, sink, connected),
+                    name=f"private connection of {name}",
+                    settings=self._supervision,
+                    rng=self._env.rng,
+                ),
+                name=f"private-{name}",
+            )
+
+    async def _session(
+        self,
+        name: VenueName,
+        venue: Venue,
+        sink: VenueSink,
+        connected: Callable[[VenueName], None],
+    ) -> None:
+        def up() -> None:
+            self.connected[name] = True
+            log.info("Private connection is up", venue=name)
+            connected(name)
+
+        try:
+            await venue.run(sink, up)
+        except VenueError as error:
+            if self.connected[name]:
+                log.warning("Private connection lost", venue=name, error=str(error))
+            raise
+        finally:
+            self.connected[name] = False
+
+    @property
+    def open_connections(self) -> list[str]:
+        """The private connections that are up."""
+        return [f"private-{name}" for name, up in self.connected.items() if up]
+
+
+def read_tables(
+    tables: Mapping[str, VenueTable], plugins: Mapping[str, VenuePlugin]
+) -> dict[VenueName, tuple[VenuePlugin, Any]]:
+    """Return each venue's plug-in and its settings, read and checked.
+
+    Raises:
+        ConfigError: no plug-in is of that kind, or its table is wrong.
+    """
+    found: dict[VenueName, tuple[VenuePlugin, Any]] = {}
+    for name, table in tables.items():
+        plugin = plugins.get(table.kind)
+        if plugin is None:
+            known = ", ".join(sorted(plugins))
+            raise ConfigError(
+                f"venues.{name}.kind: no venue of kind {table.kind!r}; there are: {known}"
+            )
+        settings = structure(plugin.settings, table.options, f"venues.{name}")
+        found[VenueName(name)] = plugin, settings
+    return found
+
+
+@asynccontextmanager
+async def open_venues(
+    tables: Mapping[str, VenueTable],
+    plugins: Mapping[str, VenuePlugin],
+    supervision: SupervisionSettings,
+    ladder: Ladder,
+    env: Callable[[str], Environment],
+) -> AsyncIterator[VenueManager]:
+    """Open the venues layer.
+
+    Leaving is the second half of the stage `close`: private connections end, plug-ins close.
+
+    Args:
+        tables: the `[venues.*]` tables.
+        plugins: by kind.
+        supervision: for the private connections.
+        ladder: of the stop.
+        env: makes the environment of a plug-in, by its name.
+
+    Raises:
+        ConfigError: a table is wrong.
+        StoreError: a venue of ours (paper) cannot open its record.
+    """
+    found = read_tables(tables, plugins)
+    stack = AsyncExitStack()
+
+    async def close() -> None:
+        with ladder.stage("close"):
+            layer.cancel_tasks()
+            await layer.ended()
+
+    try:
+        opened = {
+            name: await stack.enter_async_context(plugin.open(name, settings, env(name)))
+            for name, (plugin, settings) in found.items()
+        }
+        async with open_layer("venues", close) as layer:
+            manager = VenueManager(layer, env("venues"), supervision)
+            for name, (plugin, _) in found.items():
+                manager.add(name, plugin, opened[name])
+            yield manager
+    finally:
+        with ladder.stage("close"):
+            await stack.aclose()

@@ -1,0 +1,114 @@
+"""An instrument, and the one home of the conversion between floats and exact numbers."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+import attrs
+
+from .ids import Currency, InstrumentId
+from .orders import ZERO
+
+FLOAT_DIGITS = 15
+"""A decimal number of up to 15 significant digits survives the way to a float and back (IEEE 754)."""
+
+
+class OffGrid(ValueError):
+    """A price is not on the tick or a quantity is not a multiple of the lot; the text says which."""
+
+
+def exact(value: Decimal | float | int | str) -> Decimal:
+    """Return `value` as a Decimal; a float is taken by its shortest text, so 0.1 is exactly 0.1.
+
+    Raises:
+        ValueError: it is not a finite number.
+    """
+    try:
+        number = value if isinstance(value, Decimal) else Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is not a number") from None
+    if not number.is_finite():
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
+
+
+@attrs.frozen
+class Instrument:
+    """What a venue says of a symbol it trades.
+
+    Attributes:
+        id: `SYMBOL.VENUE`.
+        base: what is bought and sold.
+        quote: what it is paid with.
+        tick: the smallest step of a price, in the quote currency.
+        lot: the smallest step of a quantity, in the base currency.
+        min_quantity: the smallest quantity of an order.
+        max_quantity: the largest, or None.
+        min_notional: the smallest price times quantity, or 0.
+        max_price: the largest price, or None.
+    """
+
+    id: InstrumentId
+    base: Currency
+    quote: Currency
+    tick: Decimal
+    lot: Decimal
+    min_quantity: Decimal = ZERO
+    max_quantity: Decimal | None = None
+    min_notional: Decimal = ZERO
+    max_price: Decimal | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an instrument whose numbers a float could not carry without loss."""
+        for name, step, largest in (
+            ("tick", self.tick, self.max_price),
+            ("lot", self.lot, self.max_quantity),
+        ):
+            if not (step.is_finite() and step > 0):
+                raise ValueError(f"{self.id}: {name} {step} must be above 0")
+            if largest is not None and len(str(int(largest / step))) > FLOAT_DIGITS:
+                raise ValueError(
+                    f"{self.id}: numbers up to {largest} in steps of {step} need more than"
+                    f" {FLOAT_DIGITS} digits; market data could not carry them exactly"
+                )
+
+    def price(self, value: Decimal | float | int | str) -> Decimal:
+        """Return `value` as an exact price.
+
+        Raises:
+            OffGrid: it is not above 0 or not on the tick.
+        """
+        price = exact(value)
+        if price <= 0 or price % self.tick:
+            raise OffGrid(f"price {price} of {self.id} is not a positive multiple of {self.tick}")
+        return price
+
+    def quantity(self, value: Decimal | float | int | str) -> Decimal:
+        """Return `value` as an exact quantity.
+
+        Raises:
+            OffGrid: it is not above 0, not a multiple of the lot, or outside the venue's bounds.
+        """
+        quantity = exact(value)
+        if quantity <= 0 or quantity % self.lot:
+            raise OffGrid(
+                f"quantity {quantity} of {self.id} is not a positive multiple of {self.lot}"
+            )
+        if quantity < self.min_quantity:
+            raise OffGrid(f"quantity {quantity} of {self.id} is below {self.min_quantity}")
+        if self.max_quantity is not None and quantity > self.max_quantity:
+            raise OffGrid(f"quantity {quantity} of {self.id} is above {self.max_quantity}")
+        return quantity
+
+    def round_price(self, value: Decimal | float | int | str, *, up: bool) -> Decimal:
+        """Return the nearest price on the tick at or above (`up`) or at or below `value`."""
+        return _round_to(exact(value), self.tick, up=up)
+
+    def round_quantity(self, value: Decimal | float | int | str) -> Decimal:
+        """Return the largest multiple of the lot that is not above `value`."""
+        return _round_to(exact(value), self.lot, up=False)
+
+
+def _round_to(number: Decimal, step: Decimal, *, up: bool) -> Decimal:
+    rest = number % step
+    return number if not rest else number - rest + (step if up else ZERO)

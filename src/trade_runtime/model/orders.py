@@ -1,0 +1,112 @@
+"""Orders as they are asked for, and what is known of them at a venue."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import attrs
+
+from .ids import ClientOrderId, InstrumentId, StrategyName, VenueOrderId
+
+ZERO = Decimal(0)
+
+
+class Side(StrEnum):
+    """Which way an order or a trade goes."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        """The other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(StrEnum):
+    """How an order is matched."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP_MARKET = "stop_market"
+    STOP_LIMIT = "stop_limit"
+
+
+class TimeInForce(StrEnum):
+    """How long an order rests: until cancelled, not at all, or all or nothing."""
+
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+@attrs.frozen
+class OrderSpec:
+    """What was asked for: the intent, written to the journal before a byte of it is sent.
+
+    Attributes:
+        client_order_id: our id; the venue keeps it beside the order.
+        strategy: whose order it is; its fills make this strategy's position.
+        instrument: where.
+        side: buy or sell.
+        type: how it is matched.
+        quantity: in the base currency, a multiple of the lot, above 0.
+        price: limit price in the quote currency, on the tick; None for market and stop-market.
+        trigger_price: where a stop wakes; None for market and limit.
+        tif: how long it rests.
+        post_only: refuse it rather than let it take liquidity.
+        reduce_only: it may only make the position smaller.
+        protective: it is a stop-loss. Protective orders pass the halt, are never cancelled by a
+            stop while their position is open, and count as cover only while they rest at the venue.
+        created_ns: when it was asked for, by the runtime's clock.
+    """
+
+    client_order_id: ClientOrderId
+    strategy: StrategyName
+    instrument: InstrumentId
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    tif: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+    protective: bool = False
+    created_ns: int = 0
+
+
+class ReportStatus(StrEnum):
+    """A venue's word for where an order stands."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+@attrs.frozen
+class OrderReport:
+    """A venue's answer to a query of an order: its own view, at the moment of the answer.
+
+    `filled` is the cumulative executed quantity.
+    """
+
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId
+    instrument: InstrumentId
+    side: Side
+    type: OrderType
+    status: ReportStatus
+    quantity: Decimal
+    filled: Decimal
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    reason: str = ""

@@ -1,0 +1,308 @@
+"""What a plug-in must be: a source of market data, a venue, a store. No defaults, no helpers.
+
+A plug-in is found by an entry point: `trade_runtime.venues` by the `kind` of a `[venues.NAME]`
+table, `trade_runtime.stores` by the scheme of `[store] url`. The entry point names a `VenuePlugin`
+or a `StorePlugin`. Plug-ins import this module, `model` and `errors`, and nothing else of the core.
+
+Rules for every plug-in:
+
+- Errors that leave it are of `trade_runtime.errors`; a foreign error never leaks.
+- It never shields: the layer that calls it owns the one shield and the deadline, and an inner
+  shield would hide that deadline. Cancellation leaves no task, socket or file behind.
+- It reads no clock, makes no randomness and no ids of its own: `Environment` brings them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import attrs
+
+from .model.events import Fill, VenueEvent
+from .model.ids import ClientOrderId, Currency, InstrumentId, VenueName
+from .model.instrument import Instrument
+from .model.market import BookLevels, Quote, Trade
+from .model.orders import OrderReport, OrderSpec
+
+
+class Clock(Protocol):
+    """Tells the time of day. Deadlines use trio's clock, never this one."""
+
+    def now_ns(self) -> int:
+        """Return nanoseconds since the Unix epoch."""
+
+
+class Log(Protocol):
+    """A structlog logger: an event in words, and key-value pairs."""
+
+    def debug(self, event: str, **fields: object) -> None: ...  # noqa: D102
+    def info(self, event: str, **fields: object) -> None: ...  # noqa: D102
+    def warning(self, event: str, **fields: object) -> None: ...  # noqa: D102
+    def error(self, event: str, **fields: object) -> None: ...  # noqa: D102
+
+
+@attrs.frozen
+class Environment:
+    """What a plug-in is given of the world.
+
+    Attributes:
+        clock: the time of day; under a mock clock it is virtual.
+        rng: seeded randomness, for jitter, simulated markets and faults; the plug-in's own stream.
+        data_dir: where it may keep files of its own; it exists once the state layer is open.
+        log: bound to the plug-in's name.
+    """
+
+    clock: Clock
+    rng: random.Random
+    data_dir: Path
+    log: Log
+
+
+# --- market data -----------------------------------------------------------------------------------
+
+
+class MarketSink(Protocol):
+    """Where market data goes. Plain calls: they return when every strategy has seen the event."""
+
+    def on_quote(self, quote: Quote) -> None:
+        """Take a new best bid and ask."""
+
+    def on_trade(self, trade: Trade) -> None:
+        """Take a trade. Each trade id is to come once; the price layer drops what comes again."""
+
+    def on_book(self, levels: BookLevels) -> None:
+        """Take a snapshot, or the next change in sequence after it."""
+
+    def on_book_lost(self, instrument: InstrumentId) -> None:
+        """Learn that a change was missed: the book is worth nothing until the next snapshot."""
+
+
+class MarketSession(Protocol):
+    """One connection to a stream of market data."""
+
+    async def run(self) -> None:
+        """Hand events to the sink until the connection ends.
+
+        Raises:
+            VenueError: the connection ended, whoever ended it, or what came made no sense.
+        """
+
+    async def ping(self) -> None:
+        """Send a keep-alive ping and return when its pong is here. The caller sets the deadline."""
+
+
+class MarketData(Protocol):
+    """A source of market data: streams, and polling where a stream is down."""
+
+    async def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
+        """Return what the venue says of those of `symbols` that it has.
+
+        The ids carry the venue's own name; a venue that trades on this data gives its own.
+
+        Raises:
+            VenueError: it cannot be reached, or its answer made no sense.
+        """
+
+    def connect(
+        self, symbols: Mapping[str, InstrumentId], sink: MarketSink
+    ) -> AbstractAsyncContextManager[MarketSession]:
+        """Open a stream of `symbols`; events carry the instrument id that each symbol maps to.
+
+        Entering raises VenueError where no connection comes about. Leaving closes the socket,
+        politely if the deadline of the caller's scope allows, else at once.
+        """
+
+    async def poll(self, symbols: Mapping[str, InstrumentId], sink: MarketSink) -> None:
+        """Ask once, without the stream, for the quotes and latest trades of `symbols`.
+
+        Raises:
+            VenueError: it cannot be reached, or its answer made no sense.
+        """
+
+
+@runtime_checkable
+class MarketDriven(Protocol):
+    """A venue that matches its orders against market data that others bring: the paper venue."""
+
+    @property
+    def market_data(self) -> VenueName | None:
+        """The `[venues.NAME]` table whose data drives it."""
+
+    def on_quote(self, quote: Quote) -> None:
+        """Match against a new best bid and ask. Called before the strategies see it."""
+
+    def on_trade(self, trade: Trade) -> None:
+        """Match against a trade. Called before the strategies see it."""
+
+    def adopt(self, instruments: Collection[Instrument]) -> None:
+        """Learn the instruments it is to trade, under ids of its own."""
+
+
+# --- order entry -----------------------------------------------------------------------------------
+
+
+class VenueSink(Protocol):
+    """Where a venue's private events go. Plain calls."""
+
+    def on_event(self, event: VenueEvent) -> None:
+        """Take an event; it may be late, double or out of order."""
+
+
+class Venue(Protocol):
+    """Order entry at one venue: commands go in by plain calls, events come out through the sink.
+
+    An outcome may never come. Who called decides by its own deadline that it is unknown, and asks
+    `order()`; the same intent is never submitted again.
+    """
+
+    @property
+    def settle_secs(self) -> float:
+        """For how long after a submit "no such order" proves nothing."""
+
+    def submit(self, order: OrderSpec) -> None:
+        """Send a new order. The outcome comes as OrderAccepted, OrderRejected or a fill, or never.
+
+        Raises:
+            VenueDown: there is no connection; nothing has left this process.
+        """
+
+    def cancel(self, client_order_id: ClientOrderId) -> None:
+        """Ask for a cancel. The outcome comes as OrderClosed or CancelRejected, or never.
+
+        Raises:
+            VenueDown: there is no connection; nothing has left this process.
+        """
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Return every order that rests at the venue on this account, whoever placed it.
+
+        Raises:
+            VenueError: no answer, or one that made no sense.
+        """
+
+    async def order(self, client_order_id: ClientOrderId) -> OrderReport | None:
+        """Return the venue's view of an order, or None where it knows none of that id.
+
+        Raises:
+            VenueError: no answer, or one that made no sense.
+        """
+
+    async def fills(self, since_ns: int) -> Sequence[Fill]:
+        """Return this account's fills from `since_ns` on (venue time), oldest first.
+
+        Raises:
+            VenueError: no answer, or one that made no sense.
+        """
+
+    async def balances(self) -> Mapping[Currency, Decimal]:
+        """Return what the account holds, in full (free and locked).
+
+        Raises:
+            VenueError: no answer, or one that made no sense.
+        """
+
+    async def run(self, sink: VenueSink, connected: Callable[[], None]) -> None:
+        """Hold the private connection: call `connected` once it is up, then hand events to `sink`.
+
+        Raises:
+            VenueError: the connection ended. Who supervises it calls again, after asking for what
+                was missed.
+        """
+
+
+@attrs.frozen
+class VenuePlugin:
+    """What an entry point of `trade_runtime.venues` names.
+
+    Attributes:
+        settings: a frozen attrs class that the `[venues.NAME]` table (less `kind`) is read into;
+            its fields, types and validators are the documented configuration.
+        open: makes the thing from its name, its settings and the environment; entering may open
+            files and pools but must not need the network. It is a `MarketData`, a `Venue`, or both.
+        trades: it is a `Venue`.
+        streams: it is a `MarketData`.
+    """
+
+    settings: type[Any]
+    open: Callable[[VenueName, Any, Environment], AbstractAsyncContextManager[Any]]
+    trades: bool
+    streams: bool
+
+
+# --- stores ----------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Record:
+    """One line of the journal as a store keeps it.
+
+    Attributes:
+        seq: 1, 2, 3, ... without a gap.
+        ts_ns: when it was made.
+        kind: what it is; the core knows the kinds, a store does not.
+        payload: JSON.
+        digest: hex digest over the previous digest and all of the above; the core makes it.
+    """
+
+    seq: int
+    ts_ns: int
+    kind: str
+    payload: bytes
+    digest: str
+
+
+class Store(Protocol):
+    """Keeps the journal. It is held by one owner at a time."""
+
+    async def read(self, after: int, limit: int) -> Sequence[Record]:
+        """Return up to `limit` records with `seq > after`, in order.
+
+        Raises:
+            StoreDamaged: what is there cannot be read as records.
+            StoreError: it cannot be read now.
+        """
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Write `records` in one transaction; on return they survive what `durability` names.
+
+        Cancellation leaves all or none of them written, and the caller must read to know which.
+
+        Raises:
+            StoreError: nothing was written, or it is not known whether it was.
+        """
+
+    async def check(self) -> None:
+        """Check the store's own integrity.
+
+        Raises:
+            StoreDamaged: it is not what was written; the message says where and how to mend it.
+        """
+
+
+class OpenStore(Protocol):
+    """The call signature of `StorePlugin.open`."""
+
+    def __call__(
+        self, location: str, data_dir: Path, *, durability: str, read_only: bool, env: Environment
+    ) -> AbstractAsyncContextManager[Store]:
+        """Open the store."""
+
+
+@attrs.frozen
+class StorePlugin:
+    """What an entry point of `trade_runtime.stores` names.
+
+    Attributes:
+        open: makes the store from the rest of the URL (after `scheme:///`), the data directory and
+            the durability ("process" or "power"). With `read_only` nothing is created or changed,
+            no ownership is taken, and a store that does not exist reads as empty.
+            Entering raises StoreBusy where another owner holds it, StoreDamaged where it is not
+            what was written. Leaving closes it for good and seals what is there.
+    """
+
+    open: OpenStore
