@@ -1,0 +1,59 @@
+"""Exact money: products and sums of decimals that are never rounded, and the one fee rule.
+
+Values only. A product of two numbers of up to 15 digits needs 30, more than Python's default
+context keeps, so everything here is computed in a context of its own that would raise, not round.
+"""
+
+from __future__ import annotations
+
+import decimal
+from decimal import Decimal
+
+from trade_runtime.model.instrument import Instrument
+
+FEE_STEP = Decimal("0.00000001")
+"""Fees are whole multiples of this, rounded down."""
+
+BPS = Decimal(10_000)
+
+_EXACT = decimal.Context(prec=80, traps=[decimal.Inexact, decimal.InvalidOperation])
+_FLOOR = decimal.Context(prec=80, rounding=decimal.ROUND_DOWN)
+
+
+def times(a: Decimal, b: Decimal) -> Decimal:
+    """Return the exact product."""
+    return _EXACT.multiply(a, b)
+
+
+def plus(a: Decimal, b: Decimal) -> Decimal:
+    """Return the exact sum."""
+    return _EXACT.add(a, b)
+
+
+def minus(a: Decimal, b: Decimal) -> Decimal:
+    """Return the exact difference."""
+    return _EXACT.subtract(a, b)
+
+
+def fee_of(notional: Decimal, fee_bps: Decimal) -> Decimal:
+    """Return the fee on `notional`, rounded down to `FEE_STEP`.
+
+    Rounding down makes the fees of the parts of an order never exceed the fee of the whole, so what
+    a resting order locks always pays for its fills, in however many parts they come.
+    """
+    return (_EXACT.multiply(notional, fee_bps) / BPS).quantize(FEE_STEP, context=_FLOOR)
+
+
+def cost(quantity: Decimal, price: Decimal, fee_bps: Decimal) -> Decimal:
+    """Return what a buy of `quantity` at `price` takes from the quote currency, fee included."""
+    notional = times(quantity, price)
+    return plus(notional, fee_of(notional, fee_bps))
+
+
+def affordable(instrument: Instrument, funds: Decimal, price: Decimal, fee_bps: Decimal) -> Decimal:
+    """Return the largest multiple of the lot that `funds` pay for at `price`, fee included."""
+    unit = times(price, plus(BPS, fee_bps))
+    quantity = instrument.round_quantity(_FLOOR.divide(times(funds, BPS), unit))
+    # The fee is rounded down, so one lot more may still be paid for.
+    more = plus(quantity, instrument.lot)
+    return more if cost(more, price, fee_bps) <= funds else quantity
