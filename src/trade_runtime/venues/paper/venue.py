@@ -81,7 +81,7 @@ class PaperVenue:
 
     def on_quote(self, quote: Quote) -> None:
         """Match against a new best bid and ask, and tell what came of it."""
-        if self._wire and self._sink is None:
+        if self._sink is None and self._wire:
             self._land()
         try:
             events = self.exchange.on_quote(quote)
@@ -93,7 +93,7 @@ class PaperVenue:
 
     def on_trade(self, trade: Trade) -> None:
         """Match against a trade, and tell what came of it."""
-        if self._wire and self._sink is None:
+        if self._sink is None and self._wire:
             self._land()
         try:
             events = self.exchange.on_trade(trade)
@@ -291,4 +291,4 @@ class PaperVenue:
     def _break(self, error: StoreError) -> None:
         self._log.error("the paper exchange's record failed", error=str(error))
         self._broken = error
-        self._wake_at(-inf)
+        self._wake_at(trio.current_time())
