@@ -1,0 +1,153 @@
+"""The journal in memory: for tests, simulations and the curious.
+
+A plug-in beside the core: it imports `protocols` and `errors` alone. What is durable lives in a
+`MemoryDisk` outside the store, so that a simulated kill takes the store and leaves the disk. It
+reads no clock and starts no thread, so a run on it can be repeated step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from trade_runtime.errors import StoreBusy, StoreDamaged, StoreError
+from trade_runtime.protocols import Environment, Record, Store, StorePlugin
+
+Hook = Callable[[str, int], Awaitable[None]]
+"""Called with the operation (`read`, `append`, `check`) and its number, counted from 1 over all of
+them. It may raise StoreError, to fail the call, or sleep, to stall it."""
+
+
+@attrs.define
+class MemoryDisk:
+    """What survives a simulated kill.
+
+    Attributes:
+        records: what is durable.
+        calls: how many operations were begun, over all stores of this disk.
+        before: called before an operation has any effect.
+        after: called when it has had its effect and is not yet acknowledged.
+    """
+
+    records: list[Record] = attrs.field(factory=list)
+    calls: int = 0
+    before: Hook | None = None
+    after: Hook | None = None
+    _owner: object | None = None
+    _life: int = 0
+
+    def kill(self) -> None:
+        """Let the process that has this disk open be dead: nothing it still does has any effect.
+
+        Its calls never return, and the next to open the disk owns it.
+        """
+        self._owner = None
+        self._life += 1
+
+    def store(self, *, read_only: bool = False) -> AbstractAsyncContextManager[MemoryStore]:
+        """Open the disk.
+
+        Raises:
+            StoreBusy: on entering, where it has an owner and `read_only` is not set.
+        """
+        return self._store(read_only=read_only)
+
+    @asynccontextmanager
+    async def _store(self, *, read_only: bool) -> AsyncIterator[MemoryStore]:
+        if read_only:
+            yield MemoryStore(self, read_only=True)
+            return
+        if self._owner is not None:
+            raise StoreBusy("the memory journal is held by another part of this process")
+        owner = self._owner = object()
+        try:
+            yield MemoryStore(self, read_only=False)
+        finally:
+            if self._owner is owner:
+                self._owner = None
+
+    @property
+    def life(self) -> int:
+        """How often its process was killed."""
+        return self._life
+
+
+class MemoryStore:
+    """A journal on a `MemoryDisk`; made by `MemoryDisk.store`."""
+
+    def __init__(self, disk: MemoryDisk, *, read_only: bool) -> None:
+        self._disk = disk
+        self._read_only = read_only
+        self._life = disk.life
+
+    async def read(self, after: int, limit: int) -> Sequence[Record]:
+        """Return up to `limit` records with `seq > after`, in order."""
+        number = await self._begin("read")
+        found = self._disk.records[max(after, 0) :][:limit]
+        await self._end("read", number)
+        return found
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Write `records`, all or none. The one checkpoint is before the write, so `Cancelled`
+        means that nothing was written (unless a hook that runs after it was cancelled).
+        """
+        if self._read_only:
+            raise StoreError("the memory journal is opened for reading; nothing was written")
+        number = await self._begin("append")
+        last = len(self._disk.records)
+        for expected, record in enumerate(records, start=last + 1):
+            if record.seq != expected:
+                raise StoreError(f"record {record.seq} does not follow {expected - 1}")
+        self._disk.records.extend(records)
+        await self._end("append", number)
+
+    async def check(self) -> None:
+        """Check that the records are numbered without a gap.
+
+        Raises:
+            StoreDamaged: they are not.
+        """
+        number = await self._begin("check")
+        for expected, record in enumerate(self._disk.records, start=1):
+            if record.seq != expected:
+                raise StoreDamaged(f"the memory journal has {record.seq} in place of {expected}")
+        await self._end("check", number)
+
+    async def _begin(self, operation: str) -> int:
+        self._disk.calls += 1
+        number = self._disk.calls
+        await trio.lowlevel.checkpoint()
+        if self._disk.before is not None:
+            await self._disk.before(operation, number)
+        await self._die_if_killed()
+        return number
+
+    async def _end(self, operation: str, number: int) -> None:
+        if self._disk.after is not None:
+            await self._disk.after(operation, number)
+            await self._die_if_killed()
+
+    async def _die_if_killed(self) -> None:
+        if self._life != self._disk.life:
+            await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def _open_fresh(
+    location: str,
+    data_dir: Path,
+    *,
+    durability: str,
+    read_only: bool,
+    env: Environment,
+) -> AsyncIterator[Store]:
+    """Open a journal that begins empty and is gone when it is closed."""
+    async with MemoryDisk().store(read_only=read_only) as store:
+        yield store
+
+
+plugin = StorePlugin(open=_open_fresh)

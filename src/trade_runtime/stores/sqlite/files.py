@@ -1,0 +1,98 @@
+"""Files made so that a crash leaves the old or the new, never a half.
+
+Part of the SQLite store. Everything is readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+SCHEMA_VERSION = 1
+"""Of the tables below. A journal of a newer one is refused; there is no older one yet."""
+
+APPLICATION_ID = 0x54524A4C
+"""`TRJL`: tells our files from other databases (`PRAGMA application_id`)."""
+
+_TABLES = (
+    """CREATE TABLE records (seq INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL, kind TEXT NOT NULL,
+    payload BLOB NOT NULL, digest TEXT NOT NULL) STRICT""",
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+)
+
+
+def create_journal(journal: Path, now_ns: int) -> None:
+    """Make an empty journal under another name, and give it its own once it is whole.
+
+    Raises:
+        OSError, sqlite3.Error: it cannot be made; the journal's own name is untouched.
+    """
+    draft = journal.with_name(journal.name + ".new")
+    for leftover in (
+        draft,
+        *(draft.with_name(draft.name + end) for end in ("-journal", "-wal", "-shm")),
+    ):
+        leftover.unlink(missing_ok=True)
+    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    facts = {
+        "schema_version": str(SCHEMA_VERSION),
+        "created_ns": str(now_ns),
+        "sqlite_version": sqlite3.sqlite_version,
+    }
+    with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        for table in _TABLES:
+            connection.execute(table)
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
+    # Not over another's file: who owns the lock is the only one to create it.
+    draft.rename(journal)
+    sync_folder(journal.parent)
+
+
+def replace_durably(path: Path, content: bytes) -> None:
+    """Write `content` to `path` in one step that survives the loss of power.
+
+    Raises:
+        OSError: it cannot be written; `path` is untouched.
+    """
+    draft = path.with_name(path.name + ".new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def remove_durably(path: Path) -> None:
+    """Remove `path`, where it exists, in a way that survives the loss of power."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were added to or taken from `folder` survive the loss of power."""
+    if os.name == "nt":
+        return  # Windows has no handle on a folder to sync
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def size_of(path: Path) -> int:
+    """Return the size of `path` in bytes, 0 where there is no such file."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

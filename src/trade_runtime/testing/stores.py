@@ -1,0 +1,164 @@
+"""What every store must do, as a test that any store can be put to.
+
+Stands beside the plug-ins and imports what they may import. A store that passes keeps the promises
+of `protocols.Store` as far as one process can see; surviving `kill -9` and the loss of power is for
+its own tests.
+
+    async def test_my_store(tmp_path):
+        await check_store(lambda read_only: plugin.open("x", tmp_path, ..., read_only=read_only))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import trio
+
+from trade_runtime.errors import StoreBusy, StoreError
+from trade_runtime.protocols import Record, Store
+
+OpenAgain = Callable[[bool], AbstractAsyncContextManager[Store]]
+"""Opens the same place each time; the argument is `read_only`."""
+
+_ODD_PAYLOADS = (b"{}", bytes(range(256)), b"", '{"caf\u00e9": "\u20bf"}'.encode(), b"x" * 100_000)
+
+
+def make_records(first: int, count: int) -> list[Record]:
+    """Return `count` records numbered from `first`, of varied content and size."""
+    return [
+        Record(
+            seq=seq,
+            ts_ns=1_700_000_000_000_000_000 + seq,
+            kind=("intent", "fill", "caf\u00e9")[seq % 3],
+            payload=_ODD_PAYLOADS[seq % len(_ODD_PAYLOADS)],
+            digest=f"{seq:064x}",
+        )
+        for seq in range(first, first + count)
+    ]
+
+
+async def check_store(open_store: OpenAgain) -> None:
+    """Put a store to the test; it must be empty, or not exist, at the beginning.
+
+    Args:
+        open_store: called with `read_only`; opens the same place each time.
+
+    Raises:
+        AssertionError: a promise is not kept.
+    """
+    await _check_nothing_there(open_store)
+    written = await _check_order_and_batches(open_store)
+    written = await _check_atomicity(open_store, written)
+    written = await _check_cancellation(open_store, written)
+    await _check_one_owner(open_store, written)
+    await _check_closing(open_store, written)
+
+
+async def _check_nothing_there(open_store: OpenAgain) -> None:
+    """What does not exist reads as empty, and reading does not make it."""
+    for _ in range(2):
+        async with open_store(True) as store:
+            assert list(await store.read(0, 10)) == [], "a store that does not exist is empty"
+            await store.check()
+            await _refused(store, make_records(1, 1), "a store opened for reading takes nothing")
+
+
+async def _check_order_and_batches(open_store: OpenAgain) -> list[Record]:
+    """Records come back as they went in, in order, in batches of any size."""
+    written = make_records(1, 250)
+    async with open_store(False) as store:
+        assert list(await store.read(0, 10)) == [], "a new store is empty"
+        await store.append(written[:1])
+        await store.append([])
+        await store.append(written[1:])
+        assert await _all(store, 7) == written, "what was acknowledged is read, whole and in order"
+        assert list(await store.read(100, 3)) == written[100:103], "reading begins after `after`"
+        assert list(await store.read(250, 10)) == [], "nothing is after the end"
+        assert list(await store.read(9999, 10)) == [], "nothing is after the end"
+        await store.check()
+    async with open_store(False) as store:
+        assert await _all(store, 1000) == written, "it is all there when the store is opened again"
+        await store.check()
+    return written
+
+
+async def _check_atomicity(open_store: OpenAgain, written: list[Record]) -> list[Record]:
+    """A batch with one wrong record leaves nothing of itself, and the store usable."""
+    end = len(written)
+    more = make_records(end + 1, 3)
+    async with open_store(False) as store:
+        twice = [*more[:2], written[-1]]
+        await _refused(store, twice, "a number is not given twice")
+        await _refused(store, [more[0], more[2]], "a number is not left out")
+        await _refused(store, more[1:], "a batch follows the last record")
+        assert await _all(store, 100) == written, "a refused batch leaves nothing"
+        await store.append(more)
+        assert await _all(store, 100) == written + more, "the store is usable after a refusal"
+    return written + more
+
+
+async def _check_cancellation(open_store: OpenAgain, written: list[Record]) -> list[Record]:
+    """A cancelled append wrote all or none, and the store can be used and closed."""
+    more = make_records(len(written) + 1, 20)
+    async with open_store(False) as store:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await store.append(more)
+        found = await _all(store, 100)
+        assert found in (written, written + more), "a cancelled append wrote all or none"
+        if found == written:
+            assert scope.cancelled_caught, "an append that returned has written"
+            await store.append(more)
+    return written + more
+
+
+async def _check_one_owner(open_store: OpenAgain, written: list[Record]) -> None:
+    """A second owner is refused and disturbs nothing; a reader is always welcome."""
+    async with open_store(False) as store:
+        refusal = ""
+        try:
+            async with open_store(False):
+                pass
+        except StoreBusy as error:
+            refusal = str(error)
+        assert refusal, "a second owner must be refused, and told who holds the store"
+        async with open_store(True) as reader:
+            assert await _all(reader, 100) == written, "a reader sees what was acknowledged"
+        assert await _all(store, 100) == written, "the owner goes on undisturbed"
+    async with open_store(True) as reader:
+        assert await _all(reader, 100) == written
+        async with open_store(False) as store:
+            assert await _all(store, 100) == written, "a reader keeps no owner out"
+
+
+async def _check_closing(open_store: OpenAgain, written: list[Record]) -> None:
+    """However it is left, the store is given back."""
+    try:
+        async with open_store(False):
+            raise LookupError
+    except LookupError:
+        pass
+    with trio.CancelScope() as scope:
+        async with open_store(False):
+            scope.cancel()
+            await trio.lowlevel.checkpoint()
+    async with open_store(False) as store:
+        assert await _all(store, 100) == written, "a store left in any way can be opened again"
+        await store.check()
+
+
+async def _all(store: Store, limit: int) -> list[Record]:
+    found: list[Record] = []
+    while batch := await store.read(len(found), limit):
+        assert len(batch) <= limit, "a batch is no longer than asked for"
+        found.extend(batch)
+    return found
+
+
+async def _refused(store: Store, records: list[Record], promise: str) -> None:
+    try:
+        await store.append(records)
+    except StoreError:
+        return
+    raise AssertionError(promise)
