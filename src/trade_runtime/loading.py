@@ -18,7 +18,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from trade_runtime.errors import ConfigError
-from trade_runtime.settings.problems import suggest
+from trade_runtime.model.ids import StrategyName
+from trade_runtime.settings import Settings, suggest
 
 if TYPE_CHECKING:
     from trade_runtime.strategy import Strategy
@@ -132,3 +133,28 @@ def _nothing_written() -> Iterator[None]:
         yield
     finally:
         sys.dont_write_bytecode = before
+
+
+def load_strategies(settings: Settings) -> list[Strategy]:
+    """Make every strategy that the settings name, with its name, instruments and params.
+
+    Raises:
+        ConfigError: one of them cannot be loaded or made; the message names its table.
+    """
+    made = []
+    for index, table in enumerate(settings.strategies):
+        where = f"strategies[{index}].class"
+        try:
+            strategy = load_strategy_class(table.factory, settings.base_dir)()
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        except Exception as error:
+            raise ConfigError(
+                f"{where}: {table.factory} cannot be made without arguments:"
+                f" {type(error).__name__}: {error}"
+            ) from None
+        strategy.name = StrategyName(table.name)
+        strategy.instruments = tuple(table.instruments)
+        strategy.params = table.params
+        made.append(strategy)
+    return made

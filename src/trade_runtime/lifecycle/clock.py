@@ -1,7 +1,10 @@
-"""The clocks. The only file of the runtime that reads the machine's wall clock."""
+"""The clocks, and fresh seeds. The only file of the runtime that reads the machine's clock or its
+entropy: everything else is given a clock and a seeded source of randomness.
+"""
 
 from __future__ import annotations
 
+import secrets
 import time
 
 import trio
@@ -24,3 +27,8 @@ class TrioClock:
     def now_ns(self) -> int:
         """Return the virtual time of day."""
         return VIRTUAL_EPOCH_NS + round(trio.current_time() * 1e9)
+
+
+def fresh_seed() -> int:
+    """Return a seed from the machine's entropy, for a run that need not be repeatable."""
+    return secrets.randbits(64)

@@ -77,23 +77,31 @@ class Layer:
 
 
 @asynccontextmanager
-async def open_layer(name: str, close: Callable[[], Awaitable[None]]) -> AsyncIterator[Layer]:
+async def open_layer(
+    name: str, close: Callable[[], Awaitable[None]], nursery: trio.Nursery | None = None
+) -> AsyncIterator[Layer]:
     """Open a layer.
 
     Args:
         name: of the layer.
         close: what to do when the body has left and the tasks still run. It must bound and shield
             itself with `Ladder.stage`, since the body may have left because it was cancelled.
+        nursery: where the tasks run; one of the layer's own where None. Tasks whose code is not ours
+            run further out: leaving the layer then cancels them but does not wait for them, so that
+            one that refuses to end keeps nothing else from stopping.
 
     On leaving: `close` runs, then the layer's tasks are cancelled and waited for. Both happen
     whether the body returned, raised or was cancelled, and if `close` raises as well.
     """
-    async with trio.open_nursery() as nursery:
-        layer = Layer(name, nursery)
-        try:
+    if nursery is None:
+        async with trio.open_nursery() as own, open_layer(name, close, own) as layer:
             yield layer
+        return
+    layer = Layer(name, nursery)
+    try:
+        yield layer
+    finally:
+        try:
+            await close()
         finally:
-            try:
-                await close()
-            finally:
-                layer.cancel_tasks()
+            layer.cancel_tasks()

@@ -70,7 +70,7 @@ def plan(quantity: Decimal, needed: Decimal, stops: Sequence[Order]) -> Protecti
 
 
 def stop_trigger(
-    side: Side, average_price: Decimal, distance_pct: float, market: Decimal | None
+    side: Side, average_price: Decimal, distance_pct: Decimal, market: Decimal | None
 ) -> Decimal:
     """Return where a stop is to wake: `distance_pct` off the average price.
 
@@ -83,7 +83,7 @@ def stop_trigger(
         distance_pct: in per cent, above 0 and below 100.
         market: the price that wakes it: the best bid for a sell, the best ask for a buy.
     """
-    share = Decimal(str(distance_pct)) / 100
+    share = distance_pct / 100
     factor = 1 - share if side is Side.SELL else 1 + share
     trigger = average_price * factor
     if market is not None:

@@ -40,11 +40,20 @@ START_RETRY_SECS = 0.5
 class PriceManager:
     """The markets. Made by `open_prices`."""
 
-    def __init__(self, settings: PriceSettings) -> None:
+    def __init__(
+        self,
+        settings: PriceSettings,
+        supervision: SupervisionSettings,
+        layer: Layer,
+        rng: random.Random,
+    ) -> None:
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.views: dict[InstrumentId, InstrumentView] = {}
         self.feeds: dict[VenueName, Feed] = {}
         self._settings = settings
+        self._supervision = supervision
+        self._layer = layer
+        self._rng = rng
 
     async def load(self, wanted: Collection[InstrumentId], venues: VenueManager) -> None:
         """Learn the rules of the instruments and make a feed for each venue's.
@@ -80,23 +89,21 @@ class PriceManager:
             names = {symbol_of(i): i for i in instruments}
             self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
 
-    def start(
-        self, layer: Layer, supervision: SupervisionSettings, rng: random.Random
-    ) -> None:
-        """Start the tasks of every feed."""
+    def flow(self) -> None:
+        """Start every feed: whoever listens is there, so that nobody misses the first event."""
         for name, feed in self.feeds.items():
-            layer.start_soon(
+            self._layer.start_soon(
                 partial(
                     supervise,
                     feed.attempt,
                     name=f"market data of {name}",
-                    settings=supervision,
-                    rng=rng,
+                    settings=self._supervision,
+                    rng=self._rng,
                     worked=feed.worked,
                 ),
                 name=f"feed-{name}",
             )
-            layer.start_soon(feed.fall_back, name=f"fallback-{name}")
+            self._layer.start_soon(feed.fall_back, name=f"fallback-{name}")
 
     def is_fresh(self, instrument: InstrumentId) -> bool:
         """Whether the last quote is one to trade on: streamed, or polled a moment ago."""
@@ -176,7 +183,7 @@ async def open_prices(
     ladder: Ladder,
     rng: random.Random,
 ) -> AsyncIterator[PriceManager]:
-    """Open the prices layer: instruments known, streams on their way.
+    """Open the prices layer: the instruments are known; the streams begin with `flow`.
 
     Leaving is the first half of the stage `close`: streams and keep-alives end, sockets close.
 
@@ -192,8 +199,6 @@ async def open_prices(
         ConfigError: a venue lacks an instrument.
         VenueError: a source could not be reached.
     """
-    prices = PriceManager(settings)
-    await prices.load(wanted, venues)
 
     async def close() -> None:
         with ladder.stage("close"):
@@ -201,5 +206,6 @@ async def open_prices(
             await layer.ended()
 
     async with open_layer("prices", close) as layer:
-        prices.start(layer, supervision, rng)
+        prices = PriceManager(settings, supervision, layer, rng)
+        await prices.load(wanted, venues)
         yield prices

@@ -114,16 +114,20 @@ class Reconciler:
         reports = await self._query(self._venue.open_orders)
         ours, self.foreign = [], {}
         trading = self._orders.trading
+        lacking = False
         for report in reports:
             order = trading.orders.get(report.client_order_id)
             if order is not None:
                 ours.append(report)
                 self._book(order, report)
+                lacking = lacking or report.filled > order.filled
             elif not trading.is_ours(report.client_order_id):
                 self.foreign[report.client_order_id] = report
             else:
                 ours.append(report)
                 self._unclaimed(report)
+        if lacking:
+            await self._book_fills()
         resting = {report.client_order_id for report in reports}
         absent = [
             order
@@ -150,6 +154,9 @@ class Reconciler:
                     self._book(order, report)
         if any(order.ended and not order.settled for order in orders):
             await self._book_fills()
+        for order in orders:
+            if order.ended and not order.settled:
+                self._orders.in_doubt[order.id] = order
 
     def _book(self, order: Order, report: OrderReport) -> None:
         now = self._clock.now_ns()
@@ -165,8 +172,6 @@ class Reconciler:
             self._orders.on_event(
                 OrderClosed(order.id, report.status, report.filled, now, report.reason)
             )
-        if report.filled > order.filled or not order.settled:
-            self._orders.in_doubt[order.id] = order
         if order.state is not before:
             log.info("Order resolved", order=order.id, was=str(before), now=str(order.state))
 

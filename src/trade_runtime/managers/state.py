@@ -12,7 +12,7 @@ import os
 import platform
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 
 import structlog
@@ -78,6 +78,10 @@ class StateManager:
         self.trading = TradingState()
         self.failed: StoreError | None = None
         """Why nothing more can be written; None while the store works."""
+        self.flushed = False
+        """The stage `flush` made all durable that was recorded until then."""
+        self.verified = False
+        """The stage `verify` read everything back and found it as it should be."""
         self.durable_seq = 0
         self.on_durable: Callable[[int], None] = lambda seq: None
         """Told after each commit up to which record all is durable. Set by the orders layer."""
@@ -218,21 +222,21 @@ class StateManager:
 @asynccontextmanager
 async def open_state(
     name: str,
-    store: Store,
+    opened: AbstractAsyncContextManager[Store],
     settings: StoreSettings,
     ladder: Ladder,
     clock: Clock,
     rng: random.Random,
     final: Callable[[], RuntimeStopped],
 ) -> AsyncIterator[StateManager]:
-    """Open the state layer on an open store.
+    """Open the state layer.
 
-    Leaving is the stage `verify`: the final record is written, everything is read back and compared.
-    The store itself is closed by who opened it, after this.
+    Leaving is the stage `verify`: the final record is written, everything is read back and compared,
+    the store is closed.
 
     Args:
         name: of the runtime.
-        store: open, and owned by this process.
+        opened: gives the store, owned by this process; it is closed last of all.
         settings: how much to commit at a time.
         ladder: of the stop.
         clock: for the records.
@@ -242,22 +246,29 @@ async def open_state(
     Raises:
         StoreDamaged: the journal is not what was written; nothing was changed.
     """
-    state = StateManager(store, settings, clock)
-    await state.load()
-    tag = state.trading.tag or "".join(rng.choice(_TAG_LETTERS) for _ in range(_TAG_LENGTH))
-    state.record(RuntimeStarted(name, tag, __version__, platform.node(), os.getpid()))
+    stack = AsyncExitStack()
+    store = await stack.enter_async_context(opened)
+    try:
+        state = StateManager(store, settings, clock)
+        await state.load()
+        tag = state.trading.tag or "".join(rng.choice(_TAG_LETTERS) for _ in range(_TAG_LENGTH))
+        state.record(RuntimeStarted(name, tag, __version__, platform.node(), os.getpid()))
 
-    async def close() -> None:
-        with ladder.stage("verify") as result:
-            state.record(final(), urgent=True)
-            await state.flush()
-            await state.verify()
-            result.detail = f"{state.seq} records"
+        async def close() -> None:
+            with ladder.stage("verify") as result:
+                state.record(final(), urgent=True)
+                await state.flush()
+                await state.verify()
+                state.verified = True
+                result.detail = f"{state.seq} records"
 
-    async with open_layer("state", close) as layer:
-        layer.start_soon(state.write, name="journal-writer")
-        layer.start_soon(state.proofread, name="journal-proofreader")
-        yield state
+        async with open_layer("state", close) as layer:
+            layer.start_soon(state.write, name="journal-writer")
+            layer.start_soon(state.proofread, name="journal-proofreader")
+            yield state
+    finally:
+        with ladder.stage("verify"):
+            await stack.aclose()
 
 
 @asynccontextmanager
@@ -272,3 +283,4 @@ async def flushed(state: StateManager, ladder: Ladder) -> AsyncIterator[None]:
     finally:
         with ladder.stage("flush"):
             await state.flush()
+            state.flushed = True

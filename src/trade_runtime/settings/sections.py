@@ -275,6 +275,7 @@ class StrategySettings:
             or `MODULE:CLASS`.
         instruments: what it trades: `SYMBOL.VENUE`, at least one.
         params: its own settings, as written; the repr masks secrets.
+        bar_secs: the length of the bars that `on_bar` is given, above 0.
     """
 
     name: str = attrs.field(metadata={"sample": '"maker"'})
@@ -283,3 +284,4 @@ class StrategySettings:
         converter=_instruments, metadata={"sample": '["ETHUSDT.paper"]'}
     )
     params: Mapping[str, Any] = attrs.field(factory=Table, converter=Table)
+    bar_secs: float = attrs.field(default=60.0, validator=positive)

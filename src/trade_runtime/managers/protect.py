@@ -1,0 +1,249 @@
+"""The protection guard: no open position without a stop-loss that rests at the venue.
+
+While trading it looks at every position that changed: it gives the strategy `grace_secs` to place its
+own stop, then places what is missing, cancels what became superfluous, and reports what it cannot
+cover. At the stop it does the same without grace, and proves the result by asking the venue.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+import structlog
+import trio
+
+from ..errors import OrderRefused
+from ..machines.ledger import Position
+from ..machines.order import OrderState
+from ..machines.protection import ProtectionPlan, plan, stop_trigger
+from ..model.ids import InstrumentId, StrategyName
+from ..model.orders import ZERO, OrderType, Side
+from ..protocols import Clock
+from ..settings import ProtectionSettings, RiskSettings
+from .orders import OrderManager
+
+log = structlog.get_logger("protection")
+
+GUARD_SECS = 0.25
+"""How often positions that changed are looked at."""
+
+REFUSED_WAIT_SECS = 2.0
+"""How long after a stop was refused the next try waits, while trading."""
+
+Key = tuple[StrategyName, InstrumentId]
+
+
+@attrs.frozen
+class Cover:
+    """How a position is protected, as the report tells it."""
+
+    position: Position
+    plan: ProtectionPlan
+    stop_order: str | None
+    problem: str = ""
+
+
+class ProtectionGuard:
+    """Keeps positions covered.
+
+    Args:
+        orders: places the stops; every stop passes its gate.
+        settings: what has to be covered, and where a missing stop goes.
+        risk: for how long a position may stay open.
+        clock: for the age of positions.
+    """
+
+    def __init__(
+        self,
+        orders: OrderManager,
+        settings: ProtectionSettings,
+        risk: RiskSettings,
+        clock: Clock,
+    ) -> None:
+        self._orders = orders
+        self._settings = settings
+        self._risk = risk
+        self._clock = clock
+        self._due: dict[Key, float] = {}
+        """Positions to look at, and until when the strategy may still act by itself."""
+        self._reported: set[Key] = set()
+        self._overdue: set[tuple[Key, int]] = set()
+        orders.on_position = self.mark
+
+    def mark(self, strategy: StrategyName, instrument: InstrumentId) -> None:
+        """Note that a position or its stops changed."""
+        if self._settings.required != "off":
+            self._due.setdefault(
+                (strategy, instrument), trio.current_time() + self._settings.grace_secs
+            )
+
+    def mark_all(self) -> None:
+        """Look at every position and stop there is: after the start, when anything may lack."""
+        for position in self._orders.trading.ledger.open():
+            self.mark(position.strategy, position.instrument)
+        for order in self._orders.trading.live():
+            if order.spec.protective:
+                self.mark(order.strategy, order.instrument)
+
+    async def guard(self) -> None:
+        """Keep what changed covered, for ever."""
+        while True:
+            await trio.sleep(GUARD_SECS)
+            now = trio.current_time()
+            for key, due in list(self._due.items()):
+                self._look(key, now, due)
+
+    def _look(self, key: Key, now: float, due: float) -> None:
+        cover = self.cover(key)
+        self._cancel_superfluous(cover)
+        if cover.plan.place and now >= due:
+            if self._place(cover) is not None:
+                self._due[key] = now + REFUSED_WAIT_SECS
+        elif cover.plan.covered and not cover.plan.cancel and not cover.plan.place:
+            del self._due[key]
+            self._reported.discard(key)
+
+    def cover(self, key: Key) -> Cover:
+        """Return how a position is protected now."""
+        trading = self._orders.trading
+        position = trading.ledger.position(*key)
+        stops = trading.stops(*key)
+        needed = self._needed(key, position)
+        resting = [s.id for s in stops if s.state is OrderState.OPEN]
+        return Cover(
+            position, plan(position.quantity, needed, stops), resting[-1] if resting else None
+        )
+
+    def covers(self) -> list[Cover]:
+        """Return how every open position is protected now."""
+        return [
+            self.cover((p.strategy, p.instrument)) for p in self._orders.trading.ledger.open()
+        ]
+
+    def _needed(self, key: Key, position: Position) -> Decimal:
+        size = abs(position.quantity)
+        if self._settings.required == "all":
+            return size
+        if self._settings.required == "declared":
+            return min(size, self._orders.trading.declared.get(key, ZERO))
+        return ZERO
+
+    def _cancel_superfluous(self, cover: Cover) -> None:
+        for stop in cover.plan.cancel:
+            self._orders.cancel(stop, "its position no longer needs it")
+
+    def _place(self, cover: Cover) -> str | None:
+        """Place what is missing; return why that could not be, once logged."""
+        position = cover.position
+        key = position.strategy, position.instrument
+        side = Side.SELL if position.quantity > 0 else Side.BUY
+        trigger = self._trigger(position, side)
+        if trigger is None:
+            problem = "no stop_pct is configured, and the strategy named no price"
+        else:
+            try:
+                stop = self._orders.place(
+                    position.strategy,
+                    position.instrument,
+                    side,
+                    OrderType.STOP_MARKET,
+                    cover.plan.place,
+                    trigger_price=trigger,
+                    reduce_only=True,
+                    protective=True,
+                )
+            except OrderRefused as refused:
+                problem = str(refused)
+            else:
+                log.info(
+                    "Missing stop-loss placed",
+                    order=stop.id,
+                    strategy=position.strategy,
+                    instrument=position.instrument,
+                    quantity=str(cover.plan.place),
+                    trigger_price=str(trigger),
+                )
+                return None
+        if key not in self._reported:
+            self._reported.add(key)
+            log.error(
+                "Position is not protected",
+                strategy=position.strategy,
+                instrument=position.instrument,
+                quantity=str(position.quantity),
+                problem=problem,
+            )
+        return problem
+
+    def _trigger(self, position: Position, side: Side) -> Decimal | None:
+        rules = self._orders.instrument(position.instrument)
+        up = side is Side.BUY
+        market = self._orders.prices.market_price(position.instrument, side)
+        wanted = self._orders.trading.stop_price.get((position.strategy, position.instrument))
+        if wanted is not None and (market is None or (wanted < market) is not up):
+            return wanted
+        if self._settings.stop_pct is None:
+            return None
+        return rules.round_price(
+            stop_trigger(side, position.average_price, self._settings.stop_pct, market), up=up
+        )
+
+    # --- the stage of the stop --------------------------------------------------------------------------
+
+    def place_missing(self) -> dict[Key, str]:
+        """Act once on every position, without grace; return what cannot be covered, and why."""
+        problems = {}
+        for cover in self.covers():
+            self._cancel_superfluous(cover)
+            if cover.plan.place:
+                problem = self._place(cover)
+                if problem is not None:
+                    problems[cover.position.strategy, cover.position.instrument] = problem
+        return problems
+
+    # --- how long a position may stay open --------------------------------------------------------------
+
+    async def watch_duration(self) -> None:
+        """Act on positions that are open for longer than `max_position_secs`, for ever."""
+        limit = self._risk.max_position_secs
+        if limit is None:
+            return
+        while True:
+            await trio.sleep(min(1.0, limit / 4))
+            for position in self._orders.trading.ledger.open():
+                age_secs = (self._clock.now_ns() - position.opened_ns) / 1e9
+                if age_secs > limit:
+                    self._overstayed(position, age_secs)
+
+    def _overstayed(self, position: Position, age_secs: float) -> None:
+        key = position.strategy, position.instrument
+        if (key, position.opened_ns) not in self._overdue:
+            self._overdue = {o for o in self._overdue if o[0] != key} | {(key, position.opened_ns)}
+            log.warning(
+                "Position is open for longer than max_position_secs",
+                strategy=position.strategy,
+                instrument=position.instrument,
+                quantity=str(position.quantity),
+                open_secs=round(age_secs, 1),
+                action=self._risk.max_position_action,
+            )
+        closing = any(
+            o.spec.reduce_only and not o.spec.protective
+            for o in self._orders.trading.live()
+            if (o.strategy, o.instrument) == key
+        )
+        if self._risk.max_position_action != "close" or closing:
+            return
+        side = Side.SELL if position.quantity > 0 else Side.BUY
+        try:
+            self._orders.place(
+                position.strategy,
+                position.instrument,
+                side,
+                OrderType.MARKET,
+                abs(position.quantity),
+                reduce_only=True,
+            )
+        except OrderRefused as refused:
+            log.error("Position could not be closed", strategy=key[0], error=str(refused))

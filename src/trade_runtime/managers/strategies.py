@@ -1,0 +1,256 @@
+"""The strategies, the innermost layer: the first to be stopped.
+
+A `StrategyHost` stands between a strategy and the runtime: what the strategy raises stops that one
+alone. Handlers are called straight from the feed, by plain calls, and only those that the strategy
+overrides. Closing is the stage `halt`: the gate closes, `on_stop` is called, tasks are cancelled.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+import trio
+
+from ..errors import ConfigError, OrderRefused
+from ..lifecycle.ladder import Ladder, StageResult
+from ..lifecycle.layer import Layer, open_layer
+from ..machines.bars import BarBuilder
+from ..machines.order import Order, OrderUpdate
+from ..model.events import Fill
+from ..model.ids import InstrumentId, StrategyName
+from ..model.market import Quote, Trade
+from ..protocols import Clock
+from ..strategy import Strategy
+from .orders import OrderManager
+from .prices import PriceManager
+from .trader import Trader
+
+log = structlog.get_logger("strategies")
+
+PLAIN_HANDLERS = ("on_quote", "on_trade", "on_bar", "on_book", "on_order", "on_fill", "on_stale")
+"""Handlers that must not be async: they are called on the way of an event."""
+
+
+class StrategyHost:
+    """Runs one strategy and keeps its failures to itself."""
+
+    def __init__(self, strategy: Strategy, orders: OrderManager, clock: Clock) -> None:
+        self.strategy = strategy
+        self.name = strategy.name
+        self.outcome = "running"
+        self.detail = ""
+        self.trader = Trader(strategy.name, tuple(strategy.instruments), orders, clock)
+        strategy.trader = self.trader
+        self._orders = orders
+        self._active = True
+        self._scope = trio.CancelScope()
+        orders.listeners[self.name] = self
+
+    def subscribe(self, prices: PriceManager, bar_secs: float) -> None:
+        """Have the feeds call the handlers that the strategy overrides."""
+        for instrument in self.strategy.instruments:
+            view = prices.views[instrument]
+            readers = self.trader.quote_readers[instrument]
+            view.quote_taps.append(self._quote_tap(readers))
+            view.stale_taps.append(self._guarded(self.strategy.on_stale))
+            if self._overrides("on_trade"):
+                view.trade_taps.append(self._guarded(self.strategy.on_trade))
+            if self._overrides("on_book"):
+                view.book_taps.append(self._guarded(self.strategy.on_book))
+            if self._overrides("on_bar"):
+                view.trade_taps.append(self._bar_tap(instrument, bar_secs))
+
+    def _overrides(self, handler: str) -> bool:
+        return getattr(type(self.strategy), handler) is not getattr(Strategy, handler)
+
+    def _guarded(self, handler: Callable[[Any], object]) -> Callable[[Any], None]:
+        def call(event: Any) -> None:
+            if self._active:
+                try:
+                    handler(event)
+                except OrderRefused as refused:
+                    self._refused(refused)
+                except (Exception, SystemExit) as error:
+                    self.fail(error)
+
+        return call
+
+    def _quote_tap(self, readers: list[Any]) -> Callable[[Quote], None]:
+        handler = self._guarded(self.strategy.on_quote) if self._overrides("on_quote") else None
+
+        def tap(quote: Quote) -> None:
+            if handler is not None:
+                handler(quote)
+            for reader in readers:
+                reader.put(quote)
+
+        return tap
+
+    def _bar_tap(self, instrument: InstrumentId, bar_secs: float) -> Callable[[Trade], None]:
+        builder = BarBuilder(instrument, bar_secs)
+        handler = self._guarded(self.strategy.on_bar)
+
+        def tap(trade: Trade) -> None:
+            bar = builder.add(trade)
+            if bar is not None:
+                handler(bar)
+
+        return tap
+
+    def on_order(self, update: OrderUpdate) -> None:
+        """Tell the strategy how an order goes."""
+        try:
+            for reader in self.trader.order_readers:
+                reader.put(update)
+        except (Exception, SystemExit) as error:
+            self.fail(error)
+        self._guarded(self.strategy.on_order)(update)
+
+    def on_fill(self, fill: Fill, order: Order) -> None:
+        """Tell the strategy of a fill."""
+        self._guarded(self.strategy.on_fill)(fill)
+
+    def _refused(self, refused: OrderRefused) -> None:
+        # A refusal that the strategy did not catch ends this call, not the strategy: limits, a halt
+        # or stale data are part of trading, not a defect.
+        self.trader.log.warning("Order refused", reason=refused.reason, detail=refused.detail)
+
+    def fail(self, error: BaseException) -> None:
+        """Stop this strategy alone: cancel its entries, keep its positions protected."""
+        if not self._active:
+            return
+        self._active = False
+        self.outcome, self.detail = "failed", f"{type(error).__name__}: {error}"
+        log.error("Strategy failed; the others go on", strategy=self.name, exc_info=error)
+        self._orders.stop_strategy(self.name, "failed", self.detail)
+        self._scope.cancel()
+
+    async def start(self) -> None:
+        """Call `on_start`."""
+        await self._call(self.strategy.on_start)
+
+    async def _call(self, handler: Callable[..., Awaitable[None] | None], *args: Any) -> None:
+        try:
+            result = handler(*args)
+            if inspect.isawaitable(result):
+                await result
+        except OrderRefused as refused:
+            self._refused(refused)
+        except (Exception, SystemExit) as error:
+            self.fail(error)
+
+    async def run(self) -> None:
+        """Run the strategy's own task, if it has one, until it ends or the strategy fails."""
+        run: Callable[[], Awaitable[None]] = getattr(self.strategy, "run")  # noqa: B009
+        with self._scope:
+            try:
+                await run()
+            except OrderRefused as refused:
+                if self._orders.gate.halted is not None:
+                    self._refused(refused)
+                else:
+                    self.fail(refused)
+            except (Exception, SystemExit) as error:
+                self.fail(error)
+
+    async def stop(self, reason: str, result: StageResult) -> None:
+        """Call `on_stop`, in the time of the stage."""
+        if not self._active:
+            return
+        done = False
+        try:
+            await self._call(self.strategy.on_stop, reason)
+            done = True
+        finally:
+            self._active = False
+            if not done:
+                self.outcome, self.detail = "timed_out", "on_stop did not end in time"
+                result.detail += f"{self.name}: on_stop did not end in time; "
+            elif self.outcome == "failed":
+                result.fail(f"{self.name}: {self.detail}")
+            else:
+                self.outcome = "stopped"
+
+
+def check_strategies(strategies: Sequence[Strategy]) -> None:
+    """Refuse strategies that could not be run.
+
+    Raises:
+        ConfigError: two of one name, none of the instruments named, or a handler that is async.
+    """
+    names: set[StrategyName] = set()
+    for strategy in strategies:
+        if strategy.name in names:
+            raise ConfigError(f"two strategies are named {strategy.name!r}: give each its own name")
+        names.add(strategy.name)
+        for handler in PLAIN_HANDLERS:
+            if inspect.iscoroutinefunction(getattr(strategy, handler)):
+                raise ConfigError(
+                    f"strategy {strategy.name}: {handler} must be a plain function, not async;"
+                    " use async def run(self) for what has to wait"
+                )
+
+
+@asynccontextmanager
+async def open_strategies(
+    strategies: Sequence[Strategy],
+    bar_secs: Mapping[StrategyName, float],
+    prices: PriceManager,
+    orders: OrderManager,
+    ladder: Ladder,
+    clock: Clock,
+    nursery: trio.Nursery,
+    reason: Callable[[], str],
+) -> AsyncIterator[list[StrategyHost]]:
+    """Open the strategies layer: `on_start` was called, `run` tasks run, market data may flow.
+
+    Leaving is the stage `halt`.
+
+    Args:
+        strategies: in the order of the configuration.
+        bar_secs: the length of each strategy's bars.
+        prices: outlives this layer; its feeds begin to flow when everyone listens.
+        orders: outlives this layer.
+        ladder: of the stop.
+        clock: for `now_ns`.
+        nursery: the outermost one, for the strategies' tasks. Their code is not ours: one that
+            refuses to end must not keep the layers below from stopping.
+        reason: why the runtime stops, once it does.
+    """
+    hosts = [StrategyHost(strategy, orders, clock) for strategy in strategies]
+
+    async def close() -> None:
+        orders.halt(reason())
+        with ladder.stage("halt") as result:
+            async with trio.open_nursery() as stopping:
+                for host in hosts:
+                    stopping.start_soon(host.stop, reason(), result)
+            layer.cancel_tasks()
+            await layer.ended()
+        layer.cancel_tasks()
+        if layer.tasks:
+            log.error("Tasks of strategies do not end", tasks=layer.tasks)
+
+    layer: Layer
+    async with open_layer("strategies", close, nursery) as layer:
+        for host in hosts:
+            await host.start()
+            host.subscribe(prices, bar_secs.get(host.name, 60.0))
+        for host in hosts:
+            if host.outcome != "failed" and hasattr(host.strategy, "run"):
+                layer.start_soon(host.run, name=f"run-{host.name}")
+        _retire_strangers(hosts, orders)
+        prices.flow()
+        yield hosts
+
+
+def _retire_strangers(hosts: Sequence[StrategyHost], orders: OrderManager) -> None:
+    """Cancel what rests of strategies that the configuration no longer names."""
+    names = {host.name for host in hosts}
+    for order in orders.trading.entries():
+        if order.strategy not in names:
+            orders.stop_strategy(order.strategy, "stopped", "no longer in the configuration")

@@ -1,0 +1,242 @@
+"""The trader: what a strategy acts through. Each strategy has its own, and sees only its own orders."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import structlog
+import trio
+
+from ..errors import OrderRefused, StrategyError
+from ..machines.ledger import Position
+from ..machines.order import Order, OrderUpdate
+from ..machines.order_book import OrderBook
+from ..model.ids import InstrumentId, StrategyName
+from ..model.instrument import Instrument
+from ..model.market import Quote
+from ..model.orders import OrderType, Side, TimeInForce
+from ..protocols import Clock
+from .orders import OrderManager
+
+MAX_ORDER_EVENTS = 10_000
+"""Order events that may wait for an `order_events` reader. They are never dropped: a reader that falls
+behind further than this fails its strategy."""
+
+Number = Decimal | float | int | str
+"""What an order call takes for a price or a quantity. A float is taken by its shortest text."""
+
+
+class QuoteReader:
+    """Gives the newest quote to each `async for` step; one that is read late is the newest all the
+    same, and those in between are gone."""
+
+    def __init__(self) -> None:
+        self._quote: Quote | None = None
+        self._reader = trio.lowlevel.ParkingLot()
+
+    def put(self, quote: Quote) -> None:
+        """Take a quote from the feed."""
+        self._quote = quote
+        self._reader.unpark_all()
+
+    def __aiter__(self) -> AsyncIterator[Quote]:
+        return self
+
+    async def __anext__(self) -> Quote:
+        await trio.lowlevel.checkpoint()
+        while self._quote is None:
+            await self._reader.park()
+        quote, self._quote = self._quote, None
+        return quote
+
+
+class OrderEventReader:
+    """Gives every order event, in order, to each `async for` step."""
+
+    def __init__(self) -> None:
+        self._events: deque[OrderUpdate] = deque()
+        self._reader = trio.lowlevel.ParkingLot()
+
+    def put(self, update: OrderUpdate) -> None:
+        """Take an event.
+
+        Raises:
+            StrategyError: the reader is too far behind.
+        """
+        if len(self._events) >= MAX_ORDER_EVENTS:
+            raise StrategyError(f"{MAX_ORDER_EVENTS} order events wait to be read")
+        self._events.append(update)
+        self._reader.unpark_all()
+
+    def __aiter__(self) -> AsyncIterator[OrderUpdate]:
+        return self
+
+    async def __anext__(self) -> OrderUpdate:
+        await trio.lowlevel.checkpoint()
+        while not self._events:
+            await self._reader.park()
+        return self._events.popleft()
+
+
+class Trader:
+    """Places and cancels orders, and tells what is.
+
+    Order calls are plain calls. Each returns the order at once, as an intent: it is sent when the
+    intent is durable, and the object then follows what becomes of it. After a crash it is found again
+    by `open_orders`.
+    """
+
+    def __init__(
+        self,
+        strategy: StrategyName,
+        instruments: tuple[InstrumentId, ...],
+        orders: OrderManager,
+        clock: Clock,
+    ) -> None:
+        self.strategy = strategy
+        self.log: Any = structlog.get_logger("strategy").bind(strategy=strategy)
+        self.quote_readers: dict[InstrumentId, list[QuoteReader]] = {i: [] for i in instruments}
+        self.order_readers: list[OrderEventReader] = []
+        self._orders = orders
+        self._clock = clock
+
+    def limit(
+        self,
+        instrument: str,
+        side: Side | str,
+        quantity: Number,
+        price: Number,
+        *,
+        tif: TimeInForce | str = "gtc",
+        post_only: bool = False,
+        reduce_only: bool = False,
+    ) -> Order:
+        """Buy or sell at `price` or better.
+
+        Args:
+            instrument: one of the strategy's own.
+            side: `buy` or `sell`.
+            quantity: in the base currency; a multiple of the lot.
+            price: in the quote currency; on the tick.
+            tif: `gtc` rests until cancelled, `ioc` takes what is there and cancels the rest, `fok`
+                takes all or nothing.
+            post_only: be refused by the venue rather than take liquidity.
+            reduce_only: only make the position smaller.
+
+        Raises:
+            OrderRefused: with the reason; nothing was recorded or sent.
+        """
+        return self._place(
+            instrument,
+            side,
+            OrderType.LIMIT,
+            quantity,
+            price=price,
+            tif=tif,
+            post_only=post_only,
+            reduce_only=reduce_only,
+        )
+
+    def market(
+        self, instrument: str, side: Side | str, quantity: Number, *, reduce_only: bool = False
+    ) -> Order:
+        """Buy or sell at what the market gives. Arguments and errors as for `limit`."""
+        return self._place(
+            instrument, side, OrderType.MARKET, quantity, reduce_only=reduce_only
+        )
+
+    def stop_loss(
+        self, instrument: str, side: Side | str, quantity: Number, trigger_price: Number
+    ) -> Order:
+        """Place a protective stop at the venue: a market order once `trigger_price` is reached.
+
+        It rests at the venue, so it works when this process is dead. A stop of the runtime never
+        cancels it while its position is open; where it goes missing it is placed again.
+
+        Args:
+            instrument: one of the strategy's own.
+            side: `sell` protects a long position.
+            quantity: in the base currency; a multiple of the lot.
+            trigger_price: in the quote currency; on the tick.
+
+        Raises:
+            OrderRefused: with the reason; nothing was recorded or sent.
+        """
+        return self._place(
+            instrument,
+            side,
+            OrderType.STOP_MARKET,
+            quantity,
+            trigger_price=trigger_price,
+            reduce_only=True,
+            protective=True,
+        )
+
+    def _place(self, instrument: str, side: Side | str, type: OrderType, quantity: Number, **how: Any) -> Order:
+        own = InstrumentId(instrument)
+        if own not in self.quote_readers:
+            known = ", ".join(self.quote_readers)
+            raise OrderRefused(
+                "instrument", f"{instrument!r} is not one of this strategy's: {known}"
+            )
+        return self._orders.place(self.strategy, own, side, type, quantity, **how)
+
+    def cancel(self, order: Order) -> None:
+        """Ask for a cancel. It is repeated until the venue proves the order gone."""
+        self._orders.cancel(order, "asked for by the strategy")
+
+    def cancel_all(self, instrument: str | None = None) -> None:
+        """Cancel the strategy's entry orders; its protective stops stay."""
+        for order in self.open_orders(instrument):
+            if not order.spec.protective:
+                self.cancel(order)
+
+    def position(self, instrument: str) -> Position:
+        """Return the strategy's position; its quantity is 0 where it holds none."""
+        return self._orders.trading.ledger.position(self.strategy, InstrumentId(instrument))
+
+    def open_orders(self, instrument: str | None = None) -> list[Order]:
+        """Return the strategy's live orders, protective ones too, those of an earlier process too."""
+        return [
+            order
+            for order in self._orders.trading.live()
+            if order.strategy == self.strategy and instrument in (None, order.instrument)
+        ]
+
+    def instrument(self, instrument: str) -> Instrument:
+        """Return the tick, the lot and the other rules of an instrument.
+
+        Raises:
+            OrderRefused: the configuration names no strategy that trades it.
+        """
+        return self._orders.instrument(InstrumentId(instrument))
+
+    def quote(self, instrument: str) -> Quote | None:
+        """Return the last quote, or None before the first and while the data is stale."""
+        own = InstrumentId(instrument)
+        fresh = own in self._orders.prices.views and self._orders.prices.is_fresh(own)
+        return self._orders.prices.views[own].quote if fresh else None
+
+    def book(self, instrument: str) -> OrderBook | None:
+        """Return the order book, or None while it is not whole and in sequence."""
+        view = self._orders.prices.views.get(InstrumentId(instrument))
+        return view.book if view is not None and view.book.valid else None
+
+    def now_ns(self) -> int:
+        """Return the time, in nanoseconds since the Unix epoch; virtual under a mock clock."""
+        return self._clock.now_ns()
+
+    def quotes(self, instrument: str) -> QuoteReader:
+        """Return an async iterator over quotes: a slow reader sees the newest, never a queue."""
+        reader = QuoteReader()
+        self.quote_readers[InstrumentId(instrument)].append(reader)
+        return reader
+
+    def order_events(self) -> OrderEventReader:
+        """Return an async iterator over the strategy's order events, from now on; none is lost."""
+        reader = OrderEventReader()
+        self.order_readers.append(reader)
+        return reader

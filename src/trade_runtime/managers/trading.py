@@ -1,0 +1,206 @@
+"""The orders layer put together: opened by recovery, closed by the stages `cancel` and `protect`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
+import trio
+
+from ..errors import VenueError
+from ..lifecycle.ladder import Ladder, StageResult
+from ..lifecycle.layer import open_layer
+from ..lifecycle.supervision import supervise
+from ..model.ids import VenueName
+from ..model.orders import OrderReport
+from ..protocols import Environment
+from ..settings import Settings
+from .orders import OrderManager
+from .prices import PriceManager
+from .protect import ProtectionGuard
+from .reconcile import Reconciler
+from .state import StateManager
+from .venues import VenueManager
+
+log = structlog.get_logger("orders")
+
+RECOVERY_TIMEOUT_SECS = 15.0
+"""How long the venue and the journal may take to agree at the start."""
+
+STOP_RETRY_SECS = 0.25
+"""How soon, in the stages of the stop, what has no answer is asked for again."""
+
+
+class Trading:
+    """The orders layer as others see it: the order manager, the guard, one reconciler a venue."""
+
+    def __init__(
+        self,
+        orders: OrderManager,
+        guard: ProtectionGuard,
+        reconcilers: dict[VenueName, Reconciler],
+    ) -> None:
+        self.orders = orders
+        self.guard = guard
+        self.reconcilers = reconcilers
+        self.open_at_stop: list[str] = []
+        """Entry orders that were live when the stop began to cancel."""
+        self.left_open: list[str] = []
+        """Entry orders that may still rest at a venue, as far as anyone can know."""
+
+    async def recovered(self) -> None:
+        """Return when every venue has agreed with the journal.
+
+        Raises:
+            VenueError: one did not in time; it is not safe to trade.
+        """
+        with trio.move_on_after(RECOVERY_TIMEOUT_SECS):
+            for reconciler in self.reconcilers.values():
+                await reconciler.ready.wait()
+            return
+        late = [name for name, r in self.reconcilers.items() if not r.ready.is_set()]
+        raise VenueError(
+            f"venue {late[0]!r} and the journal did not agree within {RECOVERY_TIMEOUT_SECS} s"
+            " of the start: nothing is traded"
+        )
+
+    async def _ask_venues(self) -> tuple[list[OrderReport], str]:
+        """Ask each venue what rests there of ours; return it, and who gave no answer."""
+        resting: list[OrderReport] = []
+        silent = []
+        for name, reconciler in self.reconcilers.items():
+            try:
+                resting += await reconciler.reconcile()
+            except VenueError as error:
+                silent.append(f"{name}: {error}")
+                log.warning("Venue gives no answer", venue=name, error=str(error))
+        return resting, "; ".join(silent)
+
+    async def _pause(self) -> None:
+        with trio.move_on_after(STOP_RETRY_SECS):
+            await self.orders.changed.park()
+
+    async def cancel_entries(self, result: StageResult) -> None:
+        """Cancel every entry order until the venues themselves prove that none is left."""
+        trading = self.orders.trading
+        self.open_at_stop = [order.id for order in trading.entries()]
+        for order in trading.entries():
+            self.orders.cancel(order, "the runtime stops")
+        try:
+            while True:
+                with trio.move_on_after(STOP_RETRY_SECS):
+                    while trading.entries():
+                        await self.orders.changed.park()
+                resting, silent = await self._ask_venues()
+                protective = {o.id for o in trading.live() if o.spec.protective}
+                entries = [r for r in resting if r.client_order_id not in protective]
+                if not silent and not entries and not trading.entries():
+                    result.detail = f"{len(self.open_at_stop)} orders cancelled or filled"
+                    return
+        finally:
+            self.left_open = [order.id for order in trading.entries()]
+            if self.left_open:
+                result.fail(f"{len(self.left_open)} orders may rest: {_some(self.left_open)}")
+
+    async def protect_positions(self, result: StageResult) -> None:
+        """Have every position covered by stops that rest, proven by asking the venues."""
+        problems: dict[tuple[str, str], str] = {}
+        bare: list[str] = []
+        try:
+            while True:
+                _, silent = await self._ask_venues()
+                problems = dict(self.guard.place_missing())
+                covers = self.guard.covers()
+                bare = [
+                    f"{c.position.strategy} {c.position.quantity} {c.position.instrument}"
+                    for c in covers
+                    if not c.plan.covered
+                ]
+                waiting = any(c.plan.cancel or c.plan.place for c in covers)
+                if not silent and not bare and not waiting:
+                    result.detail = f"{len(covers)} positions covered"
+                    return
+                if bare and len(problems) == len(bare) and not silent:
+                    return  # nothing more can be done: waiting longer changes nothing
+                await self._pause()
+        finally:
+            if bare:
+                why = "; ".join(sorted(set(problems.values())))
+                result.fail(f"not protected: {_some(bare)}" + (f" ({why})" if why else ""))
+
+
+def _some(names: list[str], most: int = 10) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+@asynccontextmanager
+async def open_orders(
+    settings: Settings,
+    venues: VenueManager,
+    prices: PriceManager,
+    state: StateManager,
+    ladder: Ladder,
+    env: Environment,
+) -> AsyncIterator[Trading]:
+    """Open the orders layer: the venues agree with the journal, positions are being protected.
+
+    Leaving is the stages `cancel` and `protect`.
+
+    Args:
+        settings: its sections orders, risk, protection, supervision and shutdown.
+        venues: outlives this layer.
+        prices: outlives this layer.
+        state: outlives this layer.
+        ladder: of the stop.
+        env: its clock and randomness.
+
+    Raises:
+        VenueError: a venue and the journal do not agree: it is not safe to trade.
+    """
+    orders = OrderManager(settings.orders, settings.risk, venues, prices, state, env.clock)
+    guard = ProtectionGuard(orders, settings.protection, settings.risk, env.clock)
+    reconcilers = {
+        name: Reconciler(name, venue, orders, settings.orders, env.clock)
+        for name, venue in venues.trading.items()
+    }
+    trading = Trading(orders, guard, reconcilers)
+
+    async def close() -> None:
+        orders.halt("the runtime stops")
+        if settings.shutdown.cancel_orders:
+            with ladder.stage("cancel") as result:
+                await trading.cancel_entries(result)
+        else:
+            ladder.skip("cancel", "shutdown.cancel_orders is false")
+        if settings.shutdown.verify_stop_losses and settings.protection.required != "off":
+            with ladder.stage("protect") as result:
+                await trading.protect_positions(result)
+        else:
+            ladder.skip("protect", "switched off by the configuration")
+
+    async with open_layer("orders", close) as layer:
+        layer.start_soon(orders.watch, name="overdue-watch")
+        layer.start_soon(guard.guard, name="protection-guard")
+        layer.start_soon(guard.watch_duration, name="position-duration")
+        for name, reconciler in reconcilers.items():
+            for what, task in (
+                ("reconcile", reconciler.run),
+                ("doubts", reconciler.settle_doubts),
+            ):
+                layer.start_soon(
+                    partial(
+                        supervise,
+                        task,
+                        name=f"{what} of {name}",
+                        settings=settings.supervision,
+                        rng=env.rng,
+                    ),
+                    name=f"{what}-{name}",
+                )
+        venues.listen(orders, lambda name: reconcilers[name].connected())
+        await trading.recovered()
+        guard.mark_all()
+        yield trading

@@ -1,0 +1,62 @@
+"""Where plug-ins come from: entry points, looked up by name when a configuration asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+import attrs
+
+from .errors import ConfigError
+from .protocols import StorePlugin, VenuePlugin
+
+T = TypeVar("T")
+
+VENUES = "trade_runtime.venues"
+STORES = "trade_runtime.stores"
+
+
+class EntryPoints(Mapping[str, T]):
+    """A mapping from names to plug-ins that imports a plug-in when it is looked up."""
+
+    def __init__(self, group: str, kind: type[T]) -> None:
+        self._kind = kind
+        self._points: dict[str, EntryPoint] = {p.name: p for p in entry_points(group=group)}
+
+    def __getitem__(self, name: str) -> T:
+        point = self._points[name]
+        try:
+            plugin = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"plug-in {name!r} ({point.value}) cannot be loaded: {error}") from None
+        if not isinstance(plugin, self._kind):
+            raise ConfigError(f"plug-in {name!r} ({point.value}) is not a {self._kind.__name__}")
+        return plugin
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._points)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+
+@attrs.frozen
+class Plugins:
+    """The plug-ins a runtime may use: venues by kind, stores by URL scheme."""
+
+    venues: Mapping[str, VenuePlugin] = attrs.field(factory=lambda: EntryPoints(VENUES, VenuePlugin))
+    stores: Mapping[str, StorePlugin] = attrs.field(factory=lambda: EntryPoints(STORES, StorePlugin))
+
+    def store(self, url: str) -> tuple[StorePlugin, str]:
+        """Return the plug-in of a store URL and the rest of the URL.
+
+        Raises:
+            ConfigError: no plug-in is of that scheme.
+        """
+        scheme, found, rest = url.partition("://")
+        plugin = self.stores.get(scheme) if found else None
+        if plugin is None:
+            known = ", ".join(sorted(self.stores))
+            raise ConfigError(f"store.url: no store of scheme {scheme!r}; there are: {known}")
+        return plugin, rest.removeprefix("/")

@@ -1,0 +1,399 @@
+"""The runtime: the five layers nested in the one order, and the handle to it.
+
+Who lives longer stands further out, so the order in which they open, and in reverse the order in
+which they stop, is the `async with` of `_nest`. A stop is a cancellation of what the nest's body does,
+whoever asked for it: each layer then closes shielded, within the ladder. The host's own cancellation
+never reaches the nest; it arrives as a stop request, so there is one way to stop and no other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from .errors import (
+    EXIT_CLEAN,
+    EXIT_FAILED_PART,
+    EXIT_FORCED,
+    EXIT_UNCLEAN,
+    ConfigError,
+    StoreError,
+    TradeRuntimeError,
+)
+from .lifecycle.clock import SystemClock, fresh_seed
+from .lifecycle.ladder import Ladder
+from .lifecycle.report import OUTCOMES, StopReport, file_name, iso
+from .lifecycle.tasks import first_of
+from .loading import load_strategies
+from .managers.prices import PriceManager, open_prices
+from .managers.state import StateManager, flushed, open_state
+from .managers.strategies import StrategyHost, check_strategies, open_strategies
+from .managers.trading import Trading, open_orders
+from .managers.venues import VenueManager, open_venues
+from .model.ids import InstrumentId, StrategyName
+from .model.records import RuntimeStopped
+from .plugins import Plugins
+from .protocols import Clock, Environment
+from .settings import Settings
+from .strategy import Strategy
+
+log = structlog.get_logger("runtime")
+
+
+class Runtime:
+    """A handle to a running runtime: look at it, ask it to stop, wait for its report.
+
+    Made by `open_runtime`. The attributes named after layers are None until that layer is open, and
+    stay after it closed.
+    """
+
+    def __init__(
+        self, settings: Settings, strategies: Sequence[Strategy], plugins: Plugins, clock: Clock
+    ) -> None:
+        self.settings = settings
+        self.ladder = Ladder(settings.shutdown)
+        self.clock = clock
+        self.report: StopReport | None = None
+        """Of the stop; None until it is over."""
+        self.stop_reason: str | None = None
+        """Why the runtime stops; None while it runs."""
+        self.error: BaseException | None = None
+        """What made it stop by itself, if something failed."""
+        self.venues: VenueManager | None = None
+        self.state: StateManager | None = None
+        self.prices: PriceManager | None = None
+        self.trading: Trading | None = None
+        self.hosts: list[StrategyHost] = []
+        self.started_at = iso(clock.now_ns())
+        self._strategies = strategies
+        self._plugins = plugins
+        self._seed = settings.runtime.seed
+        if self._seed is None:
+            self._seed = fresh_seed()
+        self._scope = trio.CancelScope()
+        self._running = trio.Event()
+        self._stopped = trio.Event()
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether a stop was asked for, by anyone, or a failure asked for it."""
+        return self.stop_reason is not None
+
+    def request_stop(self, reason: str) -> None:
+        """Ask for the ordered stop; a repeated request changes nothing. Never blocks.
+
+        Args:
+            reason: in words, for the report and the log.
+        """
+        if self.stop_reason is None:
+            self.stop_reason = reason
+            self.ladder.start()
+            log.info("Shutdown started", reason=reason)
+            self._scope.cancel()
+
+    async def running(self) -> None:
+        """Return when every layer is open, or when the runtime has stopped without getting there."""
+        await first_of(self._running.wait, self._stopped.wait)
+
+    async def stopped(self) -> None:
+        """Return when the runtime has stopped and `report` is there."""
+        await self._stopped.wait()
+
+    def environment(self, name: str) -> Environment:
+        """Return what a part of this name is given of the world: randomness of its own stream."""
+        return Environment(
+            self.clock,
+            random.Random(f"{self._seed}:{name}"),  # noqa: S311 - for jitter and ids, not secrets
+            self.settings.runtime.data_dir,
+            structlog.get_logger(name),
+        )
+
+    async def serve(self) -> None:
+        """Run from the first layer's opening to the report. The host's cancellation stays outside."""
+        with trio.CancelScope(shield=True):
+            try:
+                with self._scope:
+                    await self._nest()
+            except BaseException as error:
+                self._failed(error)
+            self._finish()
+
+    async def _nest(self) -> None:
+        settings, ladder = self.settings, self.ladder
+        plugin, location = self._plugins.store(settings.store.url)
+        store = plugin.open(
+            location,
+            settings.runtime.data_dir,
+            durability=settings.store.durability,
+            read_only=False,
+            env=self.environment("store"),
+        )
+        wanted = _instruments(self._strategies)
+        env = self.environment("runtime")
+        async with (
+            trio.open_nursery() as outermost,
+            open_state(
+                settings.runtime.name, store, settings.store, ladder, self.clock, env.rng, self._final
+            ) as self.state,
+            open_venues(
+                settings.venues,
+                self._plugins.venues,
+                settings.supervision,
+                ladder,
+                self.environment,
+            ) as self.venues,
+            open_prices(
+                wanted, settings.prices, settings.supervision, self.venues, ladder, env.rng
+            ) as self.prices,
+            flushed(self.state, ladder),
+            open_orders(
+                settings, self.venues, self.prices, self.state, ladder, env
+            ) as self.trading,
+            open_strategies(
+                self._strategies,
+                {StrategyName(s.name): s.bar_secs for s in settings.strategies},
+                self.prices,
+                self.trading.orders,
+                ladder,
+                self.clock,
+                outermost,
+                lambda: self.stop_reason or "a part of the runtime failed",
+            ) as self.hosts,
+        ):
+            self.state.on_failed = self._store_failed
+            self._running.set()
+            log.info(
+                "Running", runtime=settings.runtime.name, strategies=[h.name for h in self.hosts]
+            )
+            await trio.sleep_forever()
+
+    def _store_failed(self, error: StoreError) -> None:
+        self.error = self.error or error
+        self.request_stop(f"the store failed: {error}")
+
+    def _failed(self, error: BaseException) -> None:
+        errors = [e for e in _leaves(error) if not isinstance(e, trio.Cancelled)]
+        if not errors:
+            return
+        self.error = self.error or next(
+            (e for e in errors if isinstance(e, TradeRuntimeError)), errors[0]
+        )
+        if self.stop_reason is None:
+            self.stop_reason = f"failed: {self.error}"
+        log.error("A part of the runtime failed", exc_info=error)
+
+    def _final(self) -> RuntimeStopped:
+        return RuntimeStopped(self.stop_reason or "failed", self._outcome_so_far())
+
+    def _outcome_so_far(self) -> str:
+        return OUTCOMES[self.exit_code(forced=False)]
+
+    def exit_code(self, *, forced: bool) -> int:
+        """Return the exit code that says how the stop went, as far as it went."""
+        if forced:
+            return EXIT_FORCED
+        if isinstance(self.error, ConfigError):
+            return self.error.exit_code
+        bad = {"failed", "timed_out"}
+        # What strategies did in `halt` is their own affair: no order, position or record hangs on it.
+        unclean = any(s.outcome in bad for s in self.ladder.results if s.name != "halt")
+        if unclean or isinstance(self.error, StoreError) or self._left():
+            return EXIT_UNCLEAN
+        return EXIT_CLEAN if self.error is None else EXIT_FAILED_PART
+
+    def _left(self) -> list[str]:
+        left: list[str] = []
+        if self.venues is not None:
+            left += self.venues.open_connections
+        if self.prices is not None:
+            left += self.prices.open_connections
+        return left if self._stopped.is_set() else []
+
+    def _finish(self) -> None:
+        self._stopped.set()
+        self.report = self.make_report()
+        self._write_report(self.report)
+        log.info(
+            "Shutdown complete",
+            outcome=self.report.outcome,
+            exit_code=self.report.exit_code,
+            duration_secs=self.report.duration_secs,
+            verified=self.report.state["verified"],
+            orders_left=len(self.report.orders["left_open"]),
+            tasks_left=list(self.report.tasks_left),
+            connections_left=list(self.report.connections_left),
+        )
+
+    def _write_report(self, report: StopReport) -> None:
+        if self.state is None:
+            return  # it never owned the state: it leaves nothing there
+        path = self.settings.runtime.data_dir / "reports" / file_name(self.clock.now_ns())
+        try:
+            report.write(path)
+        except OSError as error:
+            log.error("The stop report could not be written", path=str(path), error=str(error))
+
+    def make_report(self, *, forced: bool = False) -> StopReport:
+        """Return the report of the stop, as far as it went. Plain and quick: a forced exit calls it."""
+        code = self.exit_code(forced=forced)
+        trading, state = self.trading, self.state
+        left_open = list(trading.left_open) if trading is not None else []
+        if trading is not None and forced:
+            left_open = [order.id for order in trading.orders.trading.entries()]
+        opened = list(trading.open_at_stop) if trading is not None else []
+        return StopReport(
+            runtime=self.settings.runtime.name,
+            reason=self.stop_reason or "",
+            outcome="failed" if code not in OUTCOMES else OUTCOMES[code],
+            exit_code=code,
+            started_at=self.started_at,
+            stopped_at=iso(self.clock.now_ns()),
+            duration_secs=round(self.ladder.took_secs, 6),
+            stages=[attrs.evolve(stage) for stage in self.ladder.stages()],
+            orders={
+                "open_at_stop": len(opened),
+                "cancelled": len(set(opened) - set(left_open)),
+                "left_open": left_open,
+            },
+            positions=self.positions(),
+            state={
+                "flushed": state is not None and state.flushed,
+                "verified": state is not None and state.verified,
+                "records": 0 if state is None else state.seq,
+            },
+            market_data={
+                i: attrs.asdict(view.stats)
+                for i, view in (self.prices.views if self.prices is not None else {}).items()
+            },
+            strategies=[
+                {"name": h.name, "outcome": h.outcome, "detail": h.detail} for h in self.hosts
+            ],
+            tasks_left=[],
+            connections_left=self._left(),
+            error="" if self.error is None else f"{type(self.error).__name__}: {self.error}",
+        )
+
+    def positions(self) -> list[dict[str, Any]]:
+        """Return every open position and its protection, as the report tells it."""
+        if self.trading is None:
+            return []
+        return [
+            {
+                "strategy": cover.position.strategy,
+                "instrument": cover.position.instrument,
+                "quantity": str(cover.position.quantity),
+                "protected": cover.plan.resting >= abs(cover.position.quantity),
+                "stop_order": cover.stop_order,
+            }
+            for cover in self.trading.guard.covers()
+        ]
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
+
+
+def _instruments(strategies: Sequence[Strategy]) -> list[InstrumentId]:
+    return list(dict.fromkeys(i for strategy in strategies for i in strategy.instruments))
+
+
+def create_runtime(
+    settings: Settings,
+    *,
+    strategies: Sequence[Strategy] | None = None,
+    plugins: Plugins | None = None,
+    clock: Clock | None = None,
+) -> Runtime:
+    """Make a runtime that has not begun yet: nothing is opened, read or written.
+
+    Arguments and ConfigError as for `open_runtime`.
+    """
+    own = load_strategies(settings) if strategies is None else list(strategies)
+    check_strategies(own)
+    return Runtime(settings, own, plugins or Plugins(), clock or SystemClock())
+
+
+@asynccontextmanager
+async def run_runtime(runtime: Runtime) -> AsyncIterator[Runtime]:
+    """Begin a runtime; the block and its errors are those of `open_runtime`."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(runtime.serve, name="trade_runtime")
+        try:
+            await runtime.running()
+            if runtime.report is not None and runtime.error is not None:
+                raise runtime.error
+            yield runtime
+        finally:
+            runtime.request_stop("the block was left or cancelled")
+            with trio.CancelScope(shield=True):
+                await runtime.stopped()
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings,
+    *,
+    strategies: Sequence[Strategy] | None = None,
+    plugins: Plugins | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Runtime]:
+    """Run a runtime inside your own Trio program.
+
+    The block begins when every layer is open: the journal and the venues agree, positions are
+    protected, strategies have started. Leaving the block is the ordered stop; so is a cancellation of
+    the block, at any moment, and `Runtime.request_stop`. A runtime that stops by itself does not
+    cancel the block: wait for `Runtime.stopped`. It installs no signal handlers and keeps no globals;
+    within the ladder's budgets it delays a cancellation for as long as its stop takes.
+
+    Args:
+        settings: the configuration.
+        strategies: to run instead of those that the settings name.
+        plugins: to find venues and stores instead of the installed ones.
+        clock: the time of day instead of the machine's.
+
+    Raises:
+        ConfigError: the configuration cannot be run.
+        StoreError: the state is held by another, or damaged.
+        VenueError: a venue could not be reached, or does not agree with the journal.
+    """
+    runtime = create_runtime(settings, strategies=strategies, plugins=plugins, clock=clock)
+    async with run_runtime(runtime):
+        yield runtime
+
+
+async def serve(
+    settings: Settings,
+    *,
+    strategies: Sequence[Strategy] | None = None,
+    shutdown_trigger: Callable[[], Awaitable[None]] | None = None,
+    task_status: trio.TaskStatus[Runtime] = trio.TASK_STATUS_IGNORED,
+) -> StopReport:
+    """Run a runtime until it stops, and return its report.
+
+    Args:
+        settings: the configuration.
+        strategies: to run instead of those that the settings name.
+        shutdown_trigger: when it returns, the runtime stops.
+        task_status: given the `Runtime` once it runs, for `nursery.start`.
+
+    Raises:
+        ConfigError: the configuration cannot be run.
+        StoreError: the state is held by another, or damaged.
+        VenueError: a venue could not be reached, or does not agree with the journal.
+    """
+    async with open_runtime(settings, strategies=strategies) as runtime:
+        task_status.started(runtime)
+        if shutdown_trigger is not None:
+            await first_of(shutdown_trigger, runtime.stopped)
+            runtime.request_stop("the shutdown trigger fired")
+        await runtime.stopped()
+    assert runtime.report is not None
+    return runtime.report

@@ -1,0 +1,79 @@
+"""What a trader writes: a `Strategy`, which acts through its `trader`.
+
+Handlers are plain functions that the runtime calls as events come in; a strategy may also, or
+instead, bring `async def run(self)`, which runs as a task of its own and is cancelled first at a stop.
+Whatever a strategy raises stops that strategy alone: its entry orders are cancelled, its positions
+stay protected, the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .machines.order import OrderUpdate
+from .machines.order_book import OrderBook
+from .model.events import Fill
+from .model.ids import InstrumentId, StrategyName
+from .model.market import Bar, Quote, Trade
+
+if TYPE_CHECKING:
+    from .managers.strategies import Trader
+
+
+class Strategy:
+    """Base of all strategies. Override what you need; every handler here does nothing.
+
+    From a configuration file a strategy is made without arguments, then given its name, instruments
+    and params. An embedding program makes it itself.
+
+    Args:
+        name: unique in the runtime; the class's own name in lower case where empty.
+        instruments: what it may trade and is told of.
+        params: its own settings.
+    """
+
+    name: StrategyName = StrategyName("")
+    instruments: Sequence[InstrumentId] = ()
+    params: Mapping[str, Any] = {}
+    trader: Trader
+
+    def __init__(
+        self,
+        name: str = "",
+        instruments: Sequence[str] = (),
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = StrategyName(name or type(self).__name__.lower())
+        self.instruments = tuple(InstrumentId(i) for i in instruments)
+        self.params = params or {}
+
+    def on_start(self) -> Awaitable[None] | None:
+        """Prepare. The journal and the venue agree, no market data has come yet. May be async."""
+
+    def on_quote(self, quote: Quote) -> None:
+        """Act on a new best bid and ask."""
+
+    def on_trade(self, trade: Trade) -> None:
+        """Act on a trade of others; each comes once."""
+
+    def on_bar(self, bar: Bar) -> None:
+        """Act on a bar that has ended; its length is `bar_secs` of the configuration."""
+
+    def on_book(self, book: OrderBook) -> None:
+        """Act on a change of the order book; read it within this call."""
+
+    def on_order(self, event: OrderUpdate) -> None:
+        """Learn how an order of this strategy goes."""
+
+    def on_fill(self, fill: Fill) -> None:
+        """Learn of a fill of this strategy; the position has it already."""
+
+    def on_stale(self, instrument: InstrumentId) -> None:
+        """Learn that the market data of an instrument is lost; orders wait for fresh data."""
+
+    def on_stop(self, reason: str) -> Awaitable[None] | None:
+        """Say goodbye: only cancels and protective orders may still leave. May be async.
+
+        It has the time of the stage `halt`; then it is cancelled.
+        """
