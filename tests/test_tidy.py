@@ -22,6 +22,7 @@ ALLOWED_ENTROPY = {
 }
 ALLOWED_THREADS = {
     "cli/": "watches the loop from outside it",
+    "stores/sqlite/store.py": 'waits for the disk where durability is "power"',
 }
 
 RULES = {
