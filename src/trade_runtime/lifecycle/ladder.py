@@ -8,7 +8,7 @@ cap: blocking in one place never takes another's chance away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,6 +73,8 @@ class Ladder:
         self.config = config
         self.results: list[StageResult] = []
         self.current: StageResult | None = None
+        self.on_start: Callable[[], None] = lambda: None
+        """Called when the stop begins. Who enforces the total cap from outside the loop sets it."""
         self._started_at: float | None = None
         budgets: Mapping[str, float] = {
             "strategies": config.order_timeout_secs,
@@ -92,6 +94,7 @@ class Ladder:
         if self._started_at is not None:
             return False
         self._started_at = trio.current_time()
+        self.on_start()
         return True
 
     @property
@@ -124,7 +127,8 @@ class Ladder:
         layer = next(stage.layer for stage in STAGES if stage.name == name)
         began = trio.current_time()
         due = self.deadline(name)
-        if self.results and self.results[-1].name == name:
+        shared = bool(self.results) and self.results[-1].name == name
+        if shared:
             result = self.results[-1]
         else:
             result = StageResult(name, layer, round(due - began, 6))
@@ -141,7 +145,7 @@ class Ladder:
         if scope.cancelled_caught:
             result.fail("ran out of time", outcome="timed_out")
             log.error("Stop stage ran out of time", stage=name, took_secs=result.took_secs)
-        else:
+        elif not shared:
             log.info("Stop stage done", **_brief(result))
         self.current = None
 

@@ -184,9 +184,11 @@ class Feed:
                     )
             if connecting.cancelled_caught:
                 raise VenueError(f"no connection within {CONNECT_TIMEOUT_SECS} s")
+        except VenueError:
+            self._lost()
+            raise
         finally:
             self.connected = False
-            self._lost()
 
     def worked(self) -> bool:
         """Whether the last attempt brought anything new."""

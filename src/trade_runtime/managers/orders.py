@@ -165,10 +165,10 @@ class OrderManager:
         return rules
 
     def _check_protective(self, spec: OrderSpec) -> None:
-        # After the halt a protective order may only cover what is open: it must not open anything.
+        # After the halt a protective order may only close what is open. It may overlap with a stop
+        # that is about to be replaced: the new one rests before the old one goes.
         position = self.trading.ledger.position(spec.strategy, spec.instrument).quantity
-        covered = sum(s.remaining for s in self.trading.stops(spec.strategy, spec.instrument))
-        if position * spec.side.sign >= 0 or spec.quantity + covered > abs(position):
+        if position * spec.side.sign >= 0 or spec.quantity > abs(position):
             raise OrderRefused(
                 "halted", f"a stop for {spec.quantity} would go beyond the open {position}"
             )

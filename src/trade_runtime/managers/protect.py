@@ -41,7 +41,11 @@ class Cover:
     position: Position
     plan: ProtectionPlan
     stop_order: str | None
-    problem: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Whose position it is, and of what."""
+        return self.position.strategy, self.position.instrument
 
 
 class ProtectionGuard:
@@ -135,8 +139,7 @@ class ProtectionGuard:
 
     def _place(self, cover: Cover) -> str | None:
         """Place what is missing; return why that could not be, once logged."""
-        position = cover.position
-        key = position.strategy, position.instrument
+        position, key = cover.position, cover.key
         side = Side.SELL if position.quantity > 0 else Side.BUY
         trigger = self._trigger(position, side)
         if trigger is None:
@@ -199,7 +202,7 @@ class ProtectionGuard:
             if cover.plan.place:
                 problem = self._place(cover)
                 if problem is not None:
-                    problems[cover.position.strategy, cover.position.instrument] = problem
+                    problems[cover.key] = problem
         return problems
 
     # --- how long a position may stay open --------------------------------------------------------------

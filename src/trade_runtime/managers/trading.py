@@ -19,7 +19,7 @@ from ..protocols import Environment
 from ..settings import Settings
 from .orders import OrderManager
 from .prices import PriceManager
-from .protect import ProtectionGuard
+from .protect import Key, ProtectionGuard
 from .reconcile import Reconciler
 from .state import StateManager
 from .venues import VenueManager
@@ -106,19 +106,21 @@ class Trading:
 
     async def protect_positions(self, result: StageResult) -> None:
         """Have every position covered by stops that rest, proven by asking the venues."""
-        problems: dict[tuple[str, str], str] = {}
+        problems: dict[Key, str] = {}
         bare: list[str] = []
         try:
             while True:
                 _, silent = await self._ask_venues()
-                problems = dict(self.guard.place_missing())
+                problems = self.guard.place_missing()
                 covers = self.guard.covers()
                 bare = [
                     f"{c.position.strategy} {c.position.quantity} {c.position.instrument}"
                     for c in covers
                     if not c.plan.covered
                 ]
-                waiting = any(c.plan.cancel or c.plan.place for c in covers)
+                waiting = any(
+                    c.plan.cancel or (c.plan.place and c.key not in problems) for c in covers
+                )
                 if not silent and not bare and not waiting:
                     result.detail = f"{len(covers)} positions covered"
                     return

@@ -110,5 +110,7 @@ class Instrument:
 
 
 def _round_to(number: Decimal, step: Decimal, *, up: bool) -> Decimal:
-    rest = number % step
-    return number if not rest else number - rest + (step if up else ZERO)
+    steps = number // step
+    if up and steps * step != number:
+        steps += 1
+    return steps * step
