@@ -38,7 +38,7 @@ MESSAGE_QUEUE: Final = 256
 RECEIVE_BYTES: Final = 2**16
 
 
-_Stream = trio.SocketStream | trio.SSLStream
+_Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 class Link:

@@ -1,0 +1,286 @@
+"""The replay server: a recording served over the real wire, on loopback.
+
+One port speaks HTTP and WebSocket, as Binance's two hosts do together. Every WebSocket gets the
+recording from its beginning, the streams that it asked for and no others; REST answers fit what
+the newest of these clients has been sent. `docs/reference/replay.md` is the full account.
+
+It holds no more of the recording than one line for each client, and the book and newest trades of
+each symbol. Cancelling it cuts every connection and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import h11
+import trio
+
+from trade_runtime.errors import ConfigError
+from trade_runtime.protocols import Log
+from trade_runtime.replay.facts import Facts, read_facts
+from trade_runtime.replay.faults import Fault, FaultPlan
+from trade_runtime.replay.feed import AtEnd, Dropped, Feed
+from trade_runtime.replay.position import Position
+from trade_runtime.replay.recording import Recording
+from trade_runtime.replay.rest import Answer, Answers, refusal
+from trade_runtime.replay.wire import Gone, Wire
+
+HOST: Final = "127.0.0.1"
+MAX_CONNECTIONS: Final = 256
+"""Beyond these a connection is closed at once."""
+
+MAX_HEAD_BYTES: Final = 2**16
+"""Of a request: a URL with the 1,024 streams that Binance allows has 25 kB."""
+
+IDLE_SECS: Final = 60.0
+"""For the next request on a connection."""
+
+READ_BYTES: Final = 2**16
+
+Speed = Literal["real", "max"] | float
+_SPEED_HELP: Final = "must be real, max, or a multiple of the recorded pace above 0, as in 10"
+
+
+def parse_speed(word: str | float) -> float:
+    """Return the multiple of the recorded pace that a word means; `max` is infinity.
+
+    Raises:
+        ConfigError: it means none.
+    """
+    if word == "real":
+        return 1.0
+    if word == "max":
+        return math.inf
+    try:
+        speed = float(word)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise ConfigError(f"speed {word!r}: {_SPEED_HELP}")
+    return speed
+
+
+class _Server:
+    def __init__(
+        self,
+        recording: Recording,
+        facts: Facts,
+        plan: FaultPlan,
+        speed: float,
+        at_end: AtEnd,
+        log: Log | None,
+    ) -> None:
+        self._recording = recording
+        self._facts = facts
+        self._plan = plan
+        self._speed = speed
+        self._at_end: AtEnd = at_end
+        self._log = log
+        self._answers = Answers(facts)
+        self._position = Position(facts)
+        self._connections = 0
+        self._refused_until = -math.inf
+        self._rest_began: dict[int, float] = {}
+        self._stale_left = {i: fault.count for i, fault in plan.of_kind("stale_snapshot")}
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        if self._connections >= MAX_CONNECTIONS:
+            await trio.aclose_forcefully(stream)
+            return
+        self._connections += 1
+        try:
+            async with aclosing(stream):
+                await self._talk(stream)
+        except (
+            Gone,
+            h11.ProtocolError,
+            trio.BrokenResourceError,
+            trio.ClosedResourceError,
+        ):
+            pass  # the client is gone, or spoke no HTTP; its connection is closed
+        except ConfigError as error:
+            if self._log is not None:
+                self._log.error("the recording can no longer be read", error=str(error))
+        finally:
+            self._connections -= 1
+
+    async def _talk(self, stream: trio.SocketStream) -> None:
+        http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        head = bytearray()
+        while True:
+            request = None
+            with trio.move_on_after(IDLE_SECS):
+                request = await _next_request(stream, http, head)
+            if request is None:
+                return
+            target = request.target.decode("ascii", errors="replace")
+            if any(
+                name == b"upgrade" and value.lower() == b"websocket"
+                for name, value in request.headers
+            ):
+                status, body = await self._stream(stream, target, bytes(head))
+                if not status:
+                    return
+            elif request.method != b"GET":
+                status, body = refusal(405, -1000, "The replay server knows GET alone.")
+            else:
+                status, body = await self._answer(target)
+            headers = [
+                ("Content-Type", "application/json;charset=UTF-8"),
+                ("Content-Length", str(len(body))),
+            ]
+            data = http.send(h11.Response(status_code=status, headers=headers))
+            data = (data or b"") + (http.send(h11.Data(data=body)) or b"")
+            await stream.send_all(data + (http.send(h11.EndOfMessage()) or b""))
+            if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+                return
+            http.start_next_cycle()
+            head.clear()
+            head += http.trailing_data[0]
+
+    async def _stream(self, stream: trio.SocketStream, target: str, head: bytes) -> Answer:
+        """Serve a WebSocket to its end; return a status above 0 where it is refused instead."""
+        parts = urlsplit(target)
+        bare = parts.path == "/ws" or parts.path.startswith("/ws/")
+        if not bare and parts.path != "/stream":
+            return refusal(404, -1000, "Streams are at /stream?streams=NAME/NAME and /ws/NAME.")
+        if trio.current_time() < self._refused_until:
+            return refusal(503, -1001, "Streams are refused for a while, as was asked for.")
+        names = parts.path[4:] if bare else dict(parse_qsl(parts.query)).get("streams", "")
+        streams = [name for name in unquote(names).split("/") if name]
+        wire = Wire(stream, head)
+        await wire.accept()
+        feed = Feed(
+            wire,
+            self._recording,
+            self._facts,
+            self._plan,
+            streams=streams,
+            bare=bare,
+            speed=self._speed,
+            at_end=self._at_end,
+        )
+        self._position = feed.position
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_until_gone, wire, nursery.cancel_scope)
+            try:
+                await feed.run()
+            except Dropped as dropped:
+                self._refused_until = trio.current_time() + dropped.secs
+            except Gone:
+                pass
+            except ConfigError as error:
+                if self._log is not None:
+                    self._log.error("the recording can no longer be read", error=str(error))
+            nursery.cancel_scope.cancel()
+        return 0, b""
+
+    async def _answer(self, target: str) -> Answer:
+        for _, fault in self._active("slow_rest"):
+            await trio.sleep(fault.ms / 1000)
+        if self._active("rest_down"):
+            return refusal(503, -1001, "REST is down for a while, as was asked for.")
+        parts = urlsplit(target)
+        params = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if parts.path == "/api/v3/depth":
+            for index, _ in self._active("stale_snapshot"):
+                if self._stale_left[index] > 0:
+                    self._stale_left[index] -= 1
+                    return self._answers.stale_depth(params)
+        return self._answers.answer(parts.path, params, self._position)
+
+    def _active(self, kind: str) -> list[tuple[int, Fault]]:
+        """Return the faults of REST that hold now; the first request starts the time of each."""
+        now = trio.current_time()
+        active = []
+        for index, fault in self._plan.of_kind(kind):
+            if self._position.line >= fault.at:
+                began = self._rest_began.setdefault(index, now)
+                if fault.secs is None or now < began + fault.secs:
+                    active.append((index, fault))
+        return active
+
+
+async def _until_gone(wire: Wire, scope: trio.CancelScope) -> None:
+    await wire.receive()
+    scope.cancel()
+
+
+async def _next_request(
+    stream: trio.SocketStream, http: h11.Connection, head: bytearray
+) -> h11.Request | None:
+    """Read a request to its end; None where the client closed. `head` gathers its bytes."""
+    request = None
+    while True:
+        event = http.next_event()
+        if event is h11.NEED_DATA:
+            data = await stream.receive_some(READ_BYTES)
+            if len(head) < MAX_HEAD_BYTES:
+                head += data
+            http.receive_data(data)
+        elif isinstance(event, h11.Request):
+            request = event
+        elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
+            return request
+        elif isinstance(event, h11.ConnectionClosed):
+            return None
+
+
+async def serve_replay(
+    recording: Path,
+    *,
+    port: int,
+    speed: Speed = "real",
+    at_end: AtEnd = "hold",
+    faults: Sequence[Fault] = (),
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    log: Log | None = None,
+) -> None:
+    """Serve a recording on 127.0.0.1 until cancelled.
+
+    The recording is read once before the port is opened, which takes some seconds for each
+    gigabyte: then every line is known to make sense.
+
+    Args:
+        recording: the file; see `recording` for the formats.
+        port: where; 0 takes a free one.
+        speed: `real` keeps the recorded gaps, a number is a multiple, `max` is as fast as each
+            client reads.
+        at_end: `hold` keeps the connection open and silent, `close` closes it, `loop` begins again
+            with ids and times that go on growing.
+        faults: made as `faults.parse_fault` reads them.
+        task_status: told the port, once the server listens.
+        log: told what is served.
+
+    Raises:
+        ConfigError: the recording cannot be read, or the port is taken.
+    """
+    pace = parse_speed(speed)
+    if at_end not in ("hold", "close", "loop"):
+        raise ConfigError(f"at-end {at_end!r}: must be hold, close or loop")
+    source = Recording(recording)
+    facts = await read_facts(source)
+    server = _Server(source, facts, FaultPlan(faults), pace, at_end, log)
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=HOST)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"port {port} of {HOST} cannot be opened: {reason}") from None
+    bound: int = listeners[0].socket.getsockname()[1]
+    if log is not None:
+        if source.end_line is not None:
+            log.warning("the last line is cut short and left out", line=source.end_line)
+        log.info(
+            "replay is served",
+            url=f"ws://{HOST}:{bound}",
+            frames=facts.rows,
+            symbols=sorted(facts.symbols),
+        )
+    task_status.started(bound)
+    await trio.serve_listeners(partial(_Server.serve, server), listeners)
