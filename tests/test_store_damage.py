@@ -198,7 +198,7 @@ def start_writer(script: Path, folder: Path, durability: str) -> subprocess.Pope
         [sys.executable, script, folder, durability],
         stdout=subprocess.PIPE,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
     )
 
 

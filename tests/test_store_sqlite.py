@@ -167,6 +167,16 @@ async def test_a_change_behind_the_seal_is_found_and_can_be_declared(tmp_path: P
         assert not is_chain(records), "the core's chain of digests finds it all the same"
 
 
+async def test_a_log_beside_a_seal_was_written_by_another(tmp_path: Path) -> None:
+    """A seal is only there while no log is: something else wrote, and may not have finished."""
+    await sealed(tmp_path)
+    (tmp_path / f"{NAME}-wal").write_bytes(b"x")
+    assert "was written by another program since it was sealed" in await refusal(tmp_path)
+    (tmp_path / f"{NAME}-wal").write_bytes(b"")
+    async with open_sqlite(tmp_path) as store:
+        assert len(await read_all(store)) == 3
+
+
 @pytest.mark.parametrize("where", ["file", "folder"])
 async def test_a_place_that_cannot_be_written_is_a_mistake_of_the_configuration(
     tmp_path: Path, where: str
