@@ -45,7 +45,9 @@ class StoreError(TradeRuntimeError):
 
 
 class StoreDamaged(StoreError):
-    """What a store holds is not what was written: a broken checksum, a newer schema. Exit code 3."""
+    """What a store holds is not what was written: a broken checksum, a newer schema. Exit code
+    3.
+    """
 
 
 class StoreBusy(StoreError):

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import attrs
 
-from .errors import ConfigError
-from .protocols import StorePlugin, VenuePlugin
+from trade_runtime.errors import ConfigError
+from trade_runtime.protocols import StorePlugin, VenuePlugin
 
 T = TypeVar("T")
 
@@ -29,7 +29,9 @@ class EntryPoints(Mapping[str, T]):
         try:
             plugin = point.load()
         except (ImportError, AttributeError) as error:
-            raise ConfigError(f"plug-in {name!r} ({point.value}) cannot be loaded: {error}") from None
+            raise ConfigError(
+                f"plug-in {name!r} ({point.value}) cannot be loaded: {error}"
+            ) from None
         if not isinstance(plugin, self._kind):
             raise ConfigError(f"plug-in {name!r} ({point.value}) is not a {self._kind.__name__}")
         return plugin
@@ -45,8 +47,12 @@ class EntryPoints(Mapping[str, T]):
 class Plugins:
     """The plug-ins a runtime may use: venues by kind, stores by URL scheme."""
 
-    venues: Mapping[str, VenuePlugin] = attrs.field(factory=lambda: EntryPoints(VENUES, VenuePlugin))
-    stores: Mapping[str, StorePlugin] = attrs.field(factory=lambda: EntryPoints(STORES, StorePlugin))
+    venues: Mapping[str, VenuePlugin] = attrs.field(
+        factory=lambda: EntryPoints(VENUES, VenuePlugin)
+    )
+    stores: Mapping[str, StorePlugin] = attrs.field(
+        factory=lambda: EntryPoints(STORES, StorePlugin)
+    )
 
     def store(self, url: str) -> tuple[StorePlugin, str]:
         """Return the plug-in of a store URL and the rest of the URL.

@@ -23,11 +23,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
-from .model.events import Fill, VenueEvent
-from .model.ids import ClientOrderId, Currency, InstrumentId, VenueName
-from .model.instrument import Instrument
-from .model.market import BookLevels, Quote, Trade
-from .model.orders import OrderReport, OrderSpec
+from trade_runtime.model.events import Fill, VenueEvent
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
+from trade_runtime.model.instrument import Instrument
+from trade_runtime.model.market import BookLevels, Quote, Trade
+from trade_runtime.model.orders import OrderReport, OrderSpec
 
 
 class Clock(Protocol):
@@ -63,7 +63,8 @@ class Environment:
     log: Log
 
 
-# --- market data -----------------------------------------------------------------------------------
+# --- market data
+# -----------------------------------------------------------------------------------
 
 
 class MarketSink(Protocol):
@@ -143,7 +144,8 @@ class MarketDriven(Protocol):
         """Learn the instruments it is to trade, under ids of its own."""
 
 
-# --- order entry -----------------------------------------------------------------------------------
+# --- order entry
+# -----------------------------------------------------------------------------------
 
 
 class VenueSink(Protocol):
@@ -234,7 +236,8 @@ class VenuePlugin:
     streams: bool
 
 
-# --- stores ----------------------------------------------------------------------------------------
+# --- stores
+# ----------------------------------------------------------------------------------------
 
 
 @attrs.frozen

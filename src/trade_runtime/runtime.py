@@ -1,9 +1,10 @@
 """The runtime: the five layers nested in the one order, and the handle to it.
 
 Who lives longer stands further out, so the order in which they open, and in reverse the order in
-which they stop, is the `async with` of `_nest`. A stop is a cancellation of what the nest's body does,
-whoever asked for it: each layer then closes shielded, within the ladder. The host's own cancellation
-never reaches the nest; it arrives as a stop request, so there is one way to stop and no other.
+which they stop, is the `async with` of `_nest`. A stop is a cancellation of what the nest's body
+does, whoever asked for it: each layer then closes shielded, within the ladder. The host's own
+cancellation never reaches the nest; it arrives as a stop request, so there is one way to stop and
+no other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import attrs
 import structlog
 import trio
 
-from .errors import (
+from trade_runtime.errors import (
     EXIT_CLEAN,
     EXIT_FAILED_PART,
     EXIT_FORCED,
@@ -26,22 +27,22 @@ from .errors import (
     StoreError,
     TradeRuntimeError,
 )
-from .lifecycle.clock import SystemClock, fresh_seed
-from .lifecycle.ladder import Ladder
-from .lifecycle.report import OUTCOMES, StopReport, file_name, iso
-from .lifecycle.tasks import first_of
-from .loading import load_strategies
-from .managers.prices import PriceManager, open_prices
-from .managers.state import StateManager, flushed, open_state
-from .managers.strategies import StrategyHost, check_strategies, open_strategies
-from .managers.trading import Trading, open_orders
-from .managers.venues import VenueManager, open_venues
-from .model.ids import InstrumentId, StrategyName
-from .model.records import RuntimeStopped
-from .plugins import Plugins
-from .protocols import Clock, Environment
-from .settings import Settings
-from .strategy import Strategy
+from trade_runtime.lifecycle.clock import SystemClock, fresh_seed
+from trade_runtime.lifecycle.ladder import Ladder
+from trade_runtime.lifecycle.report import OUTCOMES, StopReport, file_name, iso
+from trade_runtime.lifecycle.tasks import first_of
+from trade_runtime.loading import load_strategies
+from trade_runtime.managers.prices import PriceManager, open_prices
+from trade_runtime.managers.state import StateManager, flushed, open_state
+from trade_runtime.managers.strategies import StrategyHost, check_strategies, open_strategies
+from trade_runtime.managers.trading import Trading, open_orders
+from trade_runtime.managers.venues import VenueManager, open_venues
+from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.records import RuntimeStopped
+from trade_runtime.plugins import Plugins
+from trade_runtime.protocols import Clock, Environment
+from trade_runtime.settings import Settings
+from trade_runtime.strategy import Strategy
 
 log = structlog.get_logger("runtime")
 
@@ -63,7 +64,7 @@ class Runtime:
         """Of the stop; None until it is over."""
         self.stop_reason: str | None = None
         """Why the runtime stops; None while it runs."""
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         """What made it stop by itself, if something failed."""
         self.venues: VenueManager | None = None
         self.state: StateManager | None = None
@@ -79,6 +80,12 @@ class Runtime:
         self._scope = trio.CancelScope()
         self._running = trio.Event()
         self._stopped = trio.Event()
+
+    @property
+    def start_error(self) -> Exception | None:
+        """Why it never ran; None once it ran, or when it was told to stop before."""
+        failed = self._stopped.is_set() and not self._running.is_set()
+        return self.error if failed else None
 
     @property
     def stop_requested(self) -> bool:
@@ -98,7 +105,9 @@ class Runtime:
             self._scope.cancel()
 
     async def running(self) -> None:
-        """Return when every layer is open, or when the runtime has stopped without getting there."""
+        """Return when every layer is open, or when the runtime has stopped without getting
+        there.
+        """
         await first_of(self._running.wait, self._stopped.wait)
 
     async def stopped(self) -> None:
@@ -109,13 +118,15 @@ class Runtime:
         """Return what a part of this name is given of the world: randomness of its own stream."""
         return Environment(
             self.clock,
-            random.Random(f"{self._seed}:{name}"),  # noqa: S311 - for jitter and ids, not secrets
+            random.Random(f"{self._seed}:{name}"),
             self.settings.runtime.data_dir,
             structlog.get_logger(name),
         )
 
     async def serve(self) -> None:
-        """Run from the first layer's opening to the report. The host's cancellation stays outside."""
+        """Run from the first layer's opening to the report. The host's cancellation stays
+        outside.
+        """
         with trio.CancelScope(shield=True):
             try:
                 with self._scope:
@@ -139,15 +150,15 @@ class Runtime:
         async with (
             trio.open_nursery() as outermost,
             open_state(
-                settings.runtime.name, store, settings.store, ladder, self.clock, env.rng, self._final
-            ) as self.state,
-            open_venues(
-                settings.venues,
-                self._plugins.venues,
-                settings.supervision,
+                settings.runtime.name,
+                store,
+                settings.store,
                 ladder,
-                self.environment,
-            ) as self.venues,
+                self.clock,
+                env.rng,
+                self._final,
+            ) as self.state,
+            open_venues(settings, self._plugins.venues, ladder, self.environment) as self.venues,
             open_prices(
                 wanted, settings.prices, settings.supervision, self.venues, ladder, env.rng
             ) as self.prices,
@@ -178,9 +189,9 @@ class Runtime:
         self.request_stop(f"the store failed: {error}")
 
     def _failed(self, error: BaseException) -> None:
-        errors = [e for e in _leaves(error) if not isinstance(e, trio.Cancelled)]
+        errors = [e for e in _leaves(error) if isinstance(e, Exception)]
         if not errors:
-            return
+            raise error  # not ours to keep: KeyboardInterrupt and its like
         self.error = self.error or next(
             (e for e in errors if isinstance(e, TradeRuntimeError)), errors[0]
         )
@@ -201,7 +212,8 @@ class Runtime:
         if isinstance(self.error, ConfigError):
             return self.error.exit_code
         bad = {"failed", "timed_out"}
-        # What strategies did in `halt` is their own affair: no order, position or record hangs on it.
+        # What strategies did in `halt` is their own affair: no order, position or record hangs on
+        # it.
         unclean = any(s.outcome in bad for s in self.ladder.results if s.name != "halt")
         if unclean or isinstance(self.error, StoreError) or self._left():
             return EXIT_UNCLEAN
@@ -218,7 +230,7 @@ class Runtime:
     def _finish(self) -> None:
         self._stopped.set()
         self.report = self.make_report()
-        self._write_report(self.report)
+        self.write_report(self.report)
         log.info(
             "Shutdown complete",
             outcome=self.report.outcome,
@@ -230,7 +242,8 @@ class Runtime:
             connections_left=list(self.report.connections_left),
         )
 
-    def _write_report(self, report: StopReport) -> None:
+    def write_report(self, report: StopReport) -> None:
+        """Leave a report with the others of this runtime; a failure to is logged, never raised."""
         if self.state is None:
             return  # it never owned the state: it leaves nothing there
         path = self.settings.runtime.data_dir / "reports" / file_name(self.clock.now_ns())
@@ -240,7 +253,9 @@ class Runtime:
             log.error("The stop report could not be written", path=str(path), error=str(error))
 
     def make_report(self, *, forced: bool = False) -> StopReport:
-        """Return the report of the stop, as far as it went. Plain and quick: a forced exit calls it."""
+        """Return the report of the stop, as far as it went. Plain and quick: a forced exit calls
+        it.
+        """
         code = self.exit_code(forced=forced)
         trading, state = self.trading, self.state
         left_open = list(trading.left_open) if trading is not None else []
@@ -250,7 +265,7 @@ class Runtime:
         return StopReport(
             runtime=self.settings.runtime.name,
             reason=self.stop_reason or "",
-            outcome="failed" if code not in OUTCOMES else OUTCOMES[code],
+            outcome=OUTCOMES.get(code, "failed"),
             exit_code=code,
             started_at=self.started_at,
             stopped_at=iso(self.clock.now_ns()),
@@ -296,6 +311,7 @@ class Runtime:
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
+    """Return what a group is made of, or the error itself."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]
@@ -324,17 +340,23 @@ def create_runtime(
 @asynccontextmanager
 async def run_runtime(runtime: Runtime) -> AsyncIterator[Runtime]:
     """Begin a runtime; the block and its errors are those of `open_runtime`."""
+    error: Exception | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(runtime.serve, name="trade_runtime")
         try:
             await runtime.running()
-            if runtime.report is not None and runtime.error is not None:
-                raise runtime.error
-            yield runtime
+            if runtime.start_error is None:
+                yield runtime
+        except Exception as raised:
+            error = raised  # it leaves the block as it is, not in the nursery's group
         finally:
             runtime.request_stop("the block was left or cancelled")
             with trio.CancelScope(shield=True):
                 await runtime.stopped()
+    if error is None:
+        error = runtime.start_error
+    if error is not None:
+        raise error
 
 
 @asynccontextmanager
@@ -348,10 +370,10 @@ async def open_runtime(
     """Run a runtime inside your own Trio program.
 
     The block begins when every layer is open: the journal and the venues agree, positions are
-    protected, strategies have started. Leaving the block is the ordered stop; so is a cancellation of
-    the block, at any moment, and `Runtime.request_stop`. A runtime that stops by itself does not
-    cancel the block: wait for `Runtime.stopped`. It installs no signal handlers and keeps no globals;
-    within the ladder's budgets it delays a cancellation for as long as its stop takes.
+    protected, strategies have started. Leaving the block is the ordered stop; so is a cancellation
+    of the block, at any moment, and `Runtime.request_stop`. A runtime that stops by itself does not
+    cancel the block: wait for `Runtime.stopped`. It installs no signal handlers and keeps no
+    globals; within the ladder's budgets it delays a cancellation for as long as its stop takes.
 
     Args:
         settings: the configuration.

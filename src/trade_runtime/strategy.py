@@ -1,9 +1,9 @@
 """What a trader writes: a `Strategy`, which acts through its `trader`.
 
 Handlers are plain functions that the runtime calls as events come in; a strategy may also, or
-instead, bring `async def run(self)`, which runs as a task of its own and is cancelled first at a stop.
-Whatever a strategy raises stops that strategy alone: its entry orders are cancelled, its positions
-stay protected, the others go on.
+instead, bring `async def run(self)`, which runs as a task of its own and is cancelled first at a
+stop. Whatever a strategy raises stops that strategy alone: its entry orders are cancelled, its
+positions stay protected, the others go on.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .machines.order import OrderUpdate
-from .machines.order_book import OrderBook
-from .model.events import Fill
-from .model.ids import InstrumentId, StrategyName
-from .model.market import Bar, Quote, Trade
+from trade_runtime.machines.order import OrderUpdate
+from trade_runtime.machines.order_book import OrderBook
+from trade_runtime.model.events import Fill
+from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.market import Bar, Quote, Trade
 
 if TYPE_CHECKING:
-    from .managers.strategies import Trader
+    from trade_runtime.managers.trader import Trader
 
 
 class Strategy:

@@ -2,8 +2,8 @@
 
 The first stop request fixes every deadline at once. A stage that finishes early gives its time to
 the next, since the deadlines do not move. A stage that was held up by code that blocked the loop
-(nothing else can make one late) still leaves the next ones half of their own share, within the total
-cap: blocking in one place never takes another's chance away.
+(nothing else can make one late) still leaves the next ones half of their own share, within the
+total cap: blocking in one place never takes another's chance away.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import attrs
 import structlog
 import trio
 
-from ..settings import ShutdownConfig
+from trade_runtime.settings import ShutdownConfig
 
 log = structlog.get_logger("shutdown")
 
@@ -41,7 +41,8 @@ STAGES = (
 """The order of a stop. Strategies have no budget of their own: they live within the orders' one."""
 
 FLOOR = 0.5
-"""The part of its own share that a stage gets even when an earlier one was blocked past its time."""
+"""The part of its own share that a stage gets even when an earlier one was blocked past its
+time."""
 
 
 @attrs.define

@@ -1,10 +1,10 @@
 """The layer: a nursery whose tasks outlive the body that uses them. The heart of the stop.
 
-A plain nursery cancels its tasks together with its body, and nested plain nurseries are torn down in
-an order that nobody chose: the connection dies while the strategy that needs it is still cancelling
-its orders. A layer's tasks do not see a cancellation from outside. When the body has left, however it
-left, the layer's `close` runs while its tasks still serve; only then are they cancelled. So layers
-that are nested in each other stop strictly from the inside out.
+A plain nursery cancels its tasks together with its body, and nested plain nurseries are torn down
+in an order that nobody chose: the connection dies while the strategy that needs it is still
+cancelling its orders. A layer's tasks do not see a cancellation from outside. When the body has
+left, however it left, the layer's `close` runs while its tasks still serve; only then are they
+cancelled. So layers that are nested in each other stop strictly from the inside out.
 
 Prior art: tricycle's service nursery; trio issues 147 and 1521.
 """
@@ -86,9 +86,9 @@ async def open_layer(
         name: of the layer.
         close: what to do when the body has left and the tasks still run. It must bound and shield
             itself with `Ladder.stage`, since the body may have left because it was cancelled.
-        nursery: where the tasks run; one of the layer's own where None. Tasks whose code is not ours
-            run further out: leaving the layer then cancels them but does not wait for them, so that
-            one that refuses to end keeps nothing else from stopping.
+        nursery: where the tasks run; one of the layer's own where None. Tasks whose code is not
+            ours run further out: leaving the layer then cancels them but does not wait for them, so
+            that one that refuses to end keeps nothing else from stopping.
 
     On leaving: `close` runs, then the layer's tasks are cancelled and waited for. Both happen
     whether the body returned, raised or was cancelled, and if `close` raises as well.

@@ -15,8 +15,8 @@ from typing import Any
 
 import attrs
 
-from ..errors import EXIT_CLEAN, EXIT_FAILED_PART, EXIT_FORCED, EXIT_UNCLEAN
-from .ladder import StageResult
+from trade_runtime.errors import EXIT_CLEAN, EXIT_FAILED_PART, EXIT_FORCED, EXIT_UNCLEAN
+from trade_runtime.lifecycle.ladder import StageResult
 
 SCHEMA = 1
 """Of the report; raised when a key changes its meaning."""

@@ -1,9 +1,9 @@
 """Supervision: a task that fails is started again, alone, within a bound.
 
-Failing means raising a `VenueError`: the world outside let us down, and may be back. Anything else is
-a defect and ends the layer at once. The waits grow from `backoff_secs` by doubling up to
-`max_backoff_secs`, each shortened by up to half by seeded jitter, so that many tasks do not come back
-in step. A run that did its work, or lasted `healthy_secs`, clears the count.
+Failing means raising a `VenueError`: the world outside let us down, and may be back. Anything else
+is a defect and ends the layer at once. The waits grow from `backoff_secs` by doubling up to
+`max_backoff_secs`, each shortened by up to half by seeded jitter, so that many tasks do not come
+back in step. A run that did its work, or lasted `healthy_secs`, clears the count.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
-from ..errors import RuntimeFault, VenueError
-from ..settings import SupervisionSettings
+from trade_runtime.errors import RuntimeFault, VenueError
+from trade_runtime.settings import SupervisionSettings
 
 log = structlog.get_logger("supervision")
 
@@ -43,7 +43,8 @@ class Backoff:
         s = self._settings
         if self.failures > s.max_restarts:
             return None
-        wait = min(s.backoff_secs * 2 ** min(self.failures - 1, 32), s.max_backoff_secs)
+        doublings = min(self.failures - 1, 32)
+        wait = min(s.backoff_secs * 2.0**doublings, s.max_backoff_secs)
         return wait * (1 - self._rng.random() / 2)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..model.ids import InstrumentId
-from ..model.market import Bar, Trade
+from trade_runtime.model.ids import InstrumentId
+from trade_runtime.model.market import Bar, Trade
 
 
 class BarBuilder:

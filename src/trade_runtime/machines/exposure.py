@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from decimal import Decimal
 
-from ..model.ids import InstrumentId
-from ..model.orders import ZERO, Side
-from .order import Order
+from trade_runtime.machines.order import Order
+from trade_runtime.model.ids import InstrumentId
+from trade_runtime.model.orders import ZERO, Side
 
 
 class Exposure:

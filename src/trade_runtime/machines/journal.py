@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from ..errors import StoreDamaged
-from ..model.records import KINDS, JournalEvent
-from ..protocols import Record
+from trade_runtime.errors import StoreDamaged
+from trade_runtime.model.records import KINDS, JournalEvent
+from trade_runtime.protocols import Record
 
 GENESIS = "0" * 32
 """The digest before the first record."""
@@ -55,7 +55,9 @@ def read_event(record: Record) -> JournalEvent:
     return event
 
 
-def check_chain(records: Iterable[Record], previous: str = GENESIS, seq: int = 0) -> Iterator[Record]:
+def check_chain(
+    records: Iterable[Record], previous: str = GENESIS, seq: int = 0
+) -> Iterator[Record]:
     """Hand records on as long as each follows from the one before.
 
     Raises:

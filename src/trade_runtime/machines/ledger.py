@@ -10,15 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from ..model.events import Fill
-from ..model.ids import Currency, InstrumentId, StrategyName
-from ..model.orders import ZERO
+from trade_runtime.model.events import Fill
+from trade_runtime.model.ids import Currency, InstrumentId, StrategyName
+from trade_runtime.model.orders import ZERO
 
 
 class Position:
     """What a strategy holds of an instrument; below zero when it sold more than it bought."""
 
-    __slots__ = ("average_price", "fees", "instrument", "opened_ns", "quantity", "realised", "strategy")
+    __slots__ = (
+        "average_price",
+        "fees",
+        "instrument",
+        "opened_ns",
+        "quantity",
+        "realised",
+        "strategy",
+    )
 
     def __init__(self, strategy: StrategyName, instrument: InstrumentId) -> None:
         self.strategy = strategy
@@ -60,7 +68,9 @@ class Position:
         self.quantity = after
 
     def __repr__(self) -> str:
-        return f"<Position {self.strategy} {self.quantity} {self.instrument} at {self.average_price}>"
+        return (
+            f"<Position {self.strategy} {self.quantity} {self.instrument} at {self.average_price}>"
+        )
 
 
 class Ledger:

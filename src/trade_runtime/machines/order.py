@@ -1,12 +1,12 @@
 """The life of one order.
 
 Theory of operation: an order is PENDING once its intent is recorded, SENT once it left for the
-venue, OPEN once the venue told that it holds it. It is UNKNOWN when no outcome came in time, or when
-the process died meanwhile: then only the venue's answer to a query moves it on. FILLED, CANCELLED,
-EXPIRED and REJECTED are the venue's words for an end; DROPPED is ours, for an intent that provably
-never became an order. What happened is looked up in `TRANSITIONS`; a pair that is not there raises
-`InvalidTransition` and changes nothing. Events that may come late, twice or out of order stand there
-as explicit loops.
+venue, OPEN once the venue told that it holds it. It is UNKNOWN when no outcome came in time, or
+when the process died meanwhile: then only the venue's answer to a query moves it on. FILLED,
+CANCELLED, EXPIRED and REJECTED are the venue's words for an end; DROPPED is ours, for an intent
+that provably never became an order. What happened is looked up in `TRANSITIONS`; a pair that is not
+there raises `InvalidTransition` and changes nothing. Events that may come late, twice or out of
+order stand there as explicit loops.
 
 An order that ended is `settled` only when its own fills add up to what the venue says it executed:
 until then a fill is still under way and the order is kept in mind.
@@ -19,9 +19,9 @@ from enum import StrEnum
 
 import attrs
 
-from ..model.events import Fill
-from ..model.ids import ClientOrderId, InstrumentId, StrategyName, TradeId, VenueOrderId
-from ..model.orders import ZERO, OrderSpec, OrderType, ReportStatus, Side
+from trade_runtime.model.events import Fill
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, TradeId, VenueOrderId
+from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, ReportStatus, Side
 
 
 class OrderState(StrEnum):
@@ -52,9 +52,7 @@ class OrderInput(StrEnum):
     DROPPED = "dropped"
 
 
-LIVE_STATES = frozenset(
-    {OrderState.PENDING, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPEN}
-)
+LIVE_STATES = frozenset({OrderState.PENDING, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPEN})
 """The states in which an order may rest, or come to rest, at the venue."""
 
 CLOSING_INPUT = {
@@ -199,9 +197,7 @@ class Order:
     @property
     def settled(self) -> bool:
         """It ended and every fill of it is known: nothing more can come of it."""
-        return self.ended and (
-            self.closed_filled is None or self.filled >= self.closed_filled
-        )
+        return self.ended and (self.closed_filled is None or self.filled >= self.closed_filled)
 
     def apply(self, what: OrderInput, *, reason: str = "", filled: Decimal | None = None) -> None:
         """Move on by `TRANSITIONS`.

@@ -9,9 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from decimal import Decimal
 
-from ..model.ids import InstrumentId
-from ..model.market import BookLevels
-from ..model.orders import ZERO
+from trade_runtime.model.ids import InstrumentId
+from trade_runtime.model.market import BookLevels
+from trade_runtime.model.orders import ZERO
 
 Level = tuple[Decimal, Decimal]
 """A price and the quantity there."""
@@ -75,7 +75,9 @@ class OrderBook:
     def crossed(self) -> bool:
         """The best bid is at or above the best ask: a state no real market rests in."""
         return bool(
-            self._bids.prices and self._asks.prices and self._bids.prices[-1] >= self._asks.prices[0]
+            self._bids.prices
+            and self._asks.prices
+            and self._bids.prices[-1] >= self._asks.prices[0]
         )
 
     @property

@@ -2,8 +2,8 @@
 
 `plan` looks at one position and its protective stops and says what to place and what to cancel. It
 only ever names a cancel that leaves the position covered by what rests at the venue, so carrying a
-plan out, in any order and stopped at any point, never takes protection away. Called again after each
-outcome, it converges: covered exactly, nothing superfluous.
+plan out, in any order and stopped at any point, never takes protection away. Called again after
+each outcome, it converges: covered exactly, nothing superfluous.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from decimal import Decimal
 
 import attrs
 
-from ..model.orders import ZERO, Side
-from .order import Order, OrderState
+from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.model.orders import ZERO, Side
 
 
 @attrs.frozen

@@ -1,7 +1,7 @@
 """The risk gate: every order passes it, by a plain call, before its intent is recorded.
 
-Limits count what is in flight and unknown at its worst (`exposure`). Protective orders pass the halt
-and the position limit, since they can only make a position smaller.
+Limits count what is in flight and unknown at its worst (`exposure`). Protective orders pass the
+halt and the position limit, since they can only make a position smaller.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from decimal import Decimal
 
 import attrs
 
-from ..errors import OrderRefused
-from ..model.ids import InstrumentId, StrategyName
-from ..model.instrument import Instrument, OffGrid
-from ..model.orders import OrderSpec
-from .exposure import Exposure
+from trade_runtime.errors import OrderRefused
+from trade_runtime.machines.exposure import Exposure
+from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.instrument import Instrument, OffGrid
+from trade_runtime.model.orders import OrderSpec
 
 
 @attrs.frozen

@@ -1,8 +1,8 @@
 """Everything the journal says, folded: orders, positions, exposure, where ids go on.
 
 The runtime applies each event when it happens, and the same event again when it reads the journal
-back at the next start: one code path, so a restart stands where the crash left it. Orders that ended
-and are settled leave memory; the journal keeps them.
+back at the next start: one code path, so a restart stands where the crash left it. Orders that
+ended and are settled leave memory; the journal keeps them.
 """
 
 from __future__ import annotations
@@ -10,18 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
-from ..model.events import (
+from trade_runtime.machines.exposure import Exposure
+from trade_runtime.machines.ledger import Ledger
+from trade_runtime.machines.order import (
+    CLOSING_INPUT,
+    InvalidTransition,
+    Order,
+    OrderInput,
+    OrderState,
+)
+from trade_runtime.model.events import (
     CancelRejected,
     Fill,
     OrderAccepted,
     OrderClosed,
     OrderRejected,
 )
-from ..model.ids import ClientOrderId, InstrumentId, StrategyName, VenueName, venue_of
-from ..model.orders import ZERO, OrderSpec
-from ..model.records import (
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, VenueName, venue_of
+from trade_runtime.model.orders import ZERO, OrderSpec
+from trade_runtime.model.records import (
     CancelRequested,
     JournalEvent,
     OrderDropped,
@@ -32,9 +41,6 @@ from ..model.records import (
     StrategyStopped,
     TradingHalted,
 )
-from .exposure import Exposure
-from .ledger import Ledger
-from .order import CLOSING_INPUT, InvalidTransition, Order, OrderInput, OrderState
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -77,7 +83,7 @@ class TradingState:
         Raises:
             InvalidTransition: it cannot follow from what was before; nothing was changed.
         """
-        return _HANDLERS[type(event)](self, event)
+        return self._HANDLERS[type(event)](self, event)
 
     def next_order_id(self) -> ClientOrderId:
         """Return the id of the next intent: the same after a crash that lost the last ones."""
@@ -102,8 +108,10 @@ class TradingState:
     def hash(self) -> str:
         """Return a digest of all that trading depends on: equal states have equal hashes."""
         lines = [f"{self.tag} {self.intents} {self.fills}"]
-        for order in sorted(self.orders.values(), key=lambda o: o.id):
-            lines.append(f"{order!r} {order.cancel_requested} {sorted(order.trade_ids)}")
+        lines += [
+            f"{order!r} {order.cancel_requested} {sorted(order.trade_ids)}"
+            for order in sorted(self.orders.values(), key=lambda o: o.id)
+        ]
         for p in sorted(self.ledger, key=lambda p: (p.strategy, p.instrument)):
             fees = sorted(p.fees.items())
             lines.append(f"{p!r} {p.realised} {fees} {p.opened_ns}")
@@ -223,20 +231,19 @@ class TradingState:
             )
         return True
 
-
-_HANDLERS: dict[type, Callable[[TradingState, Any], Order | None]] = {
-    RuntimeStarted: TradingState._started,
-    OrderSpec: TradingState._intent,
-    OrderSent: TradingState._sent,
-    OrderUnknown: TradingState._unknown,
-    OrderDropped: TradingState._dropped,
-    OrderAccepted: TradingState._accepted,
-    OrderRejected: TradingState._rejected,
-    OrderClosed: TradingState._closed,
-    Fill: TradingState._fill,
-    CancelRequested: TradingState._cancel_requested,
-    CancelRejected: TradingState._told,
-    TradingHalted: TradingState._told,
-    StrategyStopped: TradingState._told,
-    RuntimeStopped: TradingState._stopped,
-}
+    _HANDLERS: ClassVar[dict[type, Callable[[Any, Any], Order | None]]] = {
+        RuntimeStarted: _started,
+        OrderSpec: _intent,
+        OrderSent: _sent,
+        OrderUnknown: _unknown,
+        OrderDropped: _dropped,
+        OrderAccepted: _accepted,
+        OrderRejected: _rejected,
+        OrderClosed: _closed,
+        Fill: _fill,
+        CancelRequested: _cancel_requested,
+        CancelRejected: _told,
+        TradingHalted: _told,
+        StrategyStopped: _told,
+        RuntimeStopped: _stopped,
+    }

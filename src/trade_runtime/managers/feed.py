@@ -2,8 +2,8 @@
 
 A stream that is lost, or silent for `stale_after_secs`, is *down*: strategies are told `on_stale`,
 polling begins at once and goes on until the stream brings something new. What a strategy sees never
-goes back in time: a quote, a trade or a book that is not newer than the last is dropped, so a source
-that starts again from an earlier point repeats nothing.
+goes back in time: a quote, a trade or a book that is not newer than the last is dropped, so a
+source that starts again from an earlier point repeats nothing.
 
 The way of an event from the source to the strategies is plain calls, with no clock read on it.
 """
@@ -16,13 +16,13 @@ import attrs
 import structlog
 import trio
 
-from ..errors import VenueError
-from ..lifecycle.tasks import first_of
-from ..machines.order_book import OrderBook
-from ..model.ids import InstrumentId
-from ..model.market import BookLevels, Quote, Trade
-from ..protocols import MarketData, MarketSession
-from ..settings import PriceSettings
+from trade_runtime.errors import VenueError
+from trade_runtime.lifecycle.tasks import first_of
+from trade_runtime.machines.order_book import OrderBook
+from trade_runtime.model.ids import InstrumentId
+from trade_runtime.model.market import BookLevels, Quote, Trade
+from trade_runtime.protocols import MarketData, MarketSession
+from trade_runtime.settings import PriceSettings
 
 log = structlog.get_logger("prices")
 
@@ -110,7 +110,8 @@ class Feed:
         self._connects = 0
         self._went_down = trio.Event()
 
-    # --- the sink: plain calls, once for each event of the stream ------------------------------------
+    # --- the sink: plain calls, once for each event of the stream
+    # ------------------------------------
 
     def on_quote(self, quote: Quote) -> None:
         """Take a quote of the stream."""
@@ -165,7 +166,8 @@ class Feed:
         view.stats.resyncs += 1
         log.warning("Order book lost its sequence; it is synced anew", instrument=instrument)
 
-    # --- the tasks --------------------------------------------------------------------------------------
+    # --- the tasks
+    # --------------------------------------------------------------------------------------
 
     async def attempt(self) -> None:
         """Connect and serve until the stream ends or falls silent.

@@ -1,9 +1,9 @@
 """OrderManager, the fourth layer: every order, from its intent to its settled end.
 
 The way out: a strategy's call passes the risk gate and becomes an intent in the journal, by plain
-calls; when the intent is durable it is sent. The way back: a venue's event is checked against what is
-known, recorded, and told to the strategy. What has no outcome in time is UNKNOWN and is asked after
-(`reconcile`); it is never sent again.
+calls; when the intent is durable it is sent. The way back: a venue's event is checked against what
+is known, recorded, and told to the strategy. What has no outcome in time is UNKNOWN and is asked
+after (`reconcile`); it is never sent again.
 
 It closes after the strategies and before the prices: stages `cancel` and `protect`.
 """
@@ -18,10 +18,13 @@ from typing import Protocol
 import structlog
 import trio
 
-from ..errors import OrderRefused, VenueDown
-from ..machines.order import InvalidTransition, Order, OrderState, OrderUpdate
-from ..machines.risk import RiskGate, RiskLimits
-from ..model.events import (
+from trade_runtime.errors import OrderRefused, VenueDown
+from trade_runtime.machines.order import InvalidTransition, Order, OrderState, OrderUpdate
+from trade_runtime.machines.risk import RiskGate, RiskLimits
+from trade_runtime.managers.prices import PriceManager
+from trade_runtime.managers.state import StateManager
+from trade_runtime.managers.venues import VenueManager
+from trade_runtime.model.events import (
     CancelRejected,
     Fill,
     OrderAccepted,
@@ -29,10 +32,10 @@ from ..model.events import (
     OrderRejected,
     VenueEvent,
 )
-from ..model.ids import ClientOrderId, InstrumentId, StrategyName, venue_of
-from ..model.instrument import Instrument, exact
-from ..model.orders import OrderSpec, OrderType, Side, TimeInForce
-from ..model.records import (
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, venue_of
+from trade_runtime.model.instrument import Instrument, exact
+from trade_runtime.model.orders import OrderSpec, OrderType, Side, TimeInForce
+from trade_runtime.model.records import (
     CancelRequested,
     OrderDropped,
     OrderSent,
@@ -40,11 +43,8 @@ from ..model.records import (
     StrategyStopped,
     TradingHalted,
 )
-from ..protocols import Clock
-from ..settings import OrderSettings, RiskSettings
-from .prices import PriceManager
-from .state import StateManager
-from .venues import VenueManager
+from trade_runtime.protocols import Clock
+from trade_runtime.settings import OrderSettings, RiskSettings
 
 log = structlog.get_logger("orders")
 
@@ -97,14 +97,15 @@ class OrderManager:
         self._cancel_due: deque[tuple[float, Order]] = deque()
         state.on_durable = self.send_durable
 
-    # --- the way out ------------------------------------------------------------------------------------
+    # --- the way out
+    # ------------------------------------------------------------------------------------
 
-    def place(
+    def place(  # noqa: PLR0913 - an order has so many sides
         self,
         strategy: StrategyName,
         instrument: InstrumentId,
         side: Side | str,
-        type: OrderType,
+        order_type: OrderType,
         quantity: Decimal | float | int | str,
         *,
         price: Decimal | float | int | str | None = None,
@@ -126,7 +127,7 @@ class OrderManager:
                 strategy,
                 instrument,
                 Side(side),
-                type,
+                order_type,
                 exact(quantity),
                 None if price is None else exact(price),
                 None if trigger_price is None else exact(trigger_price),
@@ -161,7 +162,9 @@ class OrderManager:
         rules = self.prices.instruments.get(instrument)
         if rules is None:
             known = ", ".join(sorted(self.prices.instruments))
-            raise OrderRefused("instrument", f"{instrument!r} is not traded here; there are: {known}")
+            raise OrderRefused(
+                "instrument", f"{instrument!r} is not traded here; there are: {known}"
+            )
         return rules
 
     def _check_protective(self, spec: OrderSpec) -> None:
@@ -238,7 +241,8 @@ class OrderManager:
             if order.strategy == strategy:
                 self.cancel(order, f"strategy {outcome}")
 
-    # --- the way back -----------------------------------------------------------------------------------
+    # --- the way back
+    # -----------------------------------------------------------------------------------
 
     def on_event(self, event: VenueEvent) -> None:
         """Take what a venue tells: late, double and out of order as it may be."""
@@ -303,7 +307,8 @@ class OrderManager:
         if listener is not None:
             listener.on_order(OrderUpdate(order, kind, reason, ts_ns))
 
-    # --- overdue outcomes -------------------------------------------------------------------------------
+    # --- overdue outcomes
+    # -------------------------------------------------------------------------------
 
     async def watch(self) -> None:
         """Look for outcomes that are overdue, for ever."""

@@ -1,7 +1,7 @@
 """PriceManager, the third layer: what the markets say, handed on by plain calls.
 
-It loads the instruments that anyone trades, keeps a `Feed` for each venue's instruments, and tells a
-venue that matches against this data (the paper venue) of each event before the strategies see it.
+It loads the instruments that anyone trades, keeps a `Feed` for each venue's instruments, and tells
+a venue that matches against this data (the paper venue) of each event before the strategies see it.
 It closes after the orders, so that fills go on coming while they are cancelled.
 """
 
@@ -17,17 +17,17 @@ import attrs
 import structlog
 import trio
 
-from ..errors import ConfigError, VenueError
-from ..lifecycle.ladder import Ladder
-from ..lifecycle.layer import Layer, open_layer
-from ..lifecycle.supervision import supervise
-from ..model.ids import InstrumentId, VenueName, symbol_of, venue_of
-from ..model.instrument import Instrument, exact
-from ..model.orders import Side
-from ..protocols import MarketData, MarketDriven
-from ..settings import PriceSettings, SupervisionSettings
-from .feed import Feed, InstrumentView
-from .venues import VenueManager
+from trade_runtime.errors import ConfigError, VenueError
+from trade_runtime.lifecycle.ladder import Ladder
+from trade_runtime.lifecycle.layer import Layer, open_layer
+from trade_runtime.lifecycle.supervision import supervise
+from trade_runtime.managers.feed import Feed, InstrumentView
+from trade_runtime.managers.venues import VenueManager
+from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
+from trade_runtime.model.instrument import Instrument, exact
+from trade_runtime.model.orders import Side
+from trade_runtime.protocols import MarketData
+from trade_runtime.settings import PriceSettings, SupervisionSettings
 
 log = structlog.get_logger("prices")
 
@@ -73,19 +73,17 @@ class PriceManager:
                 )
             instruments = {
                 i.id: i
-                for i in (
-                    attrs.evolve(found[s], id=InstrumentId(f"{s}.{venue}")) for s in symbols
-                )
+                for i in (attrs.evolve(found[s], id=InstrumentId(f"{s}.{venue}")) for s in symbols)
             }
             self.instruments |= instruments
             for instrument in instruments:
                 self.views[instrument] = InstrumentView(instrument)
-            trading = venues.trading.get(venue)
-            if isinstance(trading, MarketDriven):
-                trading.adopt(instruments.values())
+            driven = venues.driven.get(venue)
+            if driven is not None:
+                driven.adopt(instruments.values())
                 for instrument in instruments:
-                    self.views[instrument].quote_taps.append(trading.on_quote)
-                    self.views[instrument].trade_taps.append(trading.on_trade)
+                    self.views[instrument].quote_taps.append(driven.on_quote)
+                    self.views[instrument].trade_taps.append(driven.on_trade)
             names = {symbol_of(i): i for i in instruments}
             self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
 
@@ -135,10 +133,9 @@ def find_source(venue: VenueName, venues: VenueManager) -> tuple[VenueName, Mark
     Raises:
         ConfigError: none does.
     """
-    trading = venues.trading.get(venue)
-    name = venue
-    if isinstance(trading, MarketDriven) and trading.market_data is not None:
-        name = trading.market_data
+    driven = venues.driven.get(venue)
+    named = driven.market_data if driven is not None else None
+    name = venue if named is None else named
     source = venues.sources.get(name)
     if source is None:
         known = ", ".join(sorted(venues.sources)) or "none"

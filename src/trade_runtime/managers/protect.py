@@ -1,8 +1,8 @@
 """The protection guard: no open position without a stop-loss that rests at the venue.
 
-While trading it looks at every position that changed: it gives the strategy `grace_secs` to place its
-own stop, then places what is missing, cancels what became superfluous, and reports what it cannot
-cover. At the stop it does the same without grace, and proves the result by asking the venue.
+While trading it looks at every position that changed: it gives the strategy `grace_secs` to place
+its own stop, then places what is missing, cancels what became superfluous, and reports what it
+cannot cover. At the stop it does the same without grace, and proves the result by asking the venue.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import attrs
 import structlog
 import trio
 
-from ..errors import OrderRefused
-from ..machines.ledger import Position
-from ..machines.order import OrderState
-from ..machines.protection import ProtectionPlan, plan, stop_trigger
-from ..model.ids import InstrumentId, StrategyName
-from ..model.orders import ZERO, OrderType, Side
-from ..protocols import Clock
-from ..settings import ProtectionSettings, RiskSettings
-from .orders import OrderManager
+from trade_runtime.errors import OrderRefused
+from trade_runtime.machines.ledger import Position
+from trade_runtime.machines.order import OrderState
+from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
+from trade_runtime.managers.orders import OrderManager
+from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.orders import ZERO, OrderType, Side
+from trade_runtime.protocols import Clock
+from trade_runtime.settings import ProtectionSettings, RiskSettings
 
 log = structlog.get_logger("protection")
 
@@ -121,9 +121,7 @@ class ProtectionGuard:
 
     def covers(self) -> list[Cover]:
         """Return how every open position is protected now."""
-        return [
-            self.cover((p.strategy, p.instrument)) for p in self._orders.trading.ledger.open()
-        ]
+        return [self.cover((p.strategy, p.instrument)) for p in self._orders.trading.ledger.open()]
 
     def _needed(self, key: Key, position: Position) -> Decimal:
         size = abs(position.quantity)
@@ -192,7 +190,8 @@ class ProtectionGuard:
             stop_trigger(side, position.average_price, self._settings.stop_pct, market), up=up
         )
 
-    # --- the stage of the stop --------------------------------------------------------------------------
+    # --- the stage of the stop
+    # --------------------------------------------------------------------------
 
     def place_missing(self) -> dict[Key, str]:
         """Act once on every position, without grace; return what cannot be covered, and why."""
@@ -205,7 +204,8 @@ class ProtectionGuard:
                     problems[cover.key] = problem
         return problems
 
-    # --- how long a position may stay open --------------------------------------------------------------
+    # --- how long a position may stay open
+    # --------------------------------------------------------------
 
     async def watch_duration(self) -> None:
         """Act on positions that are open for longer than `max_position_secs`, for ever."""

@@ -1,26 +1,27 @@
 """Reconcile: what the journal says against what the venue says, and the venue is right.
 
 It runs when a private connection has come up (so also at the start, before any strategy), every
-`reconcile_secs`, and at once for orders in doubt. Doing it twice changes nothing: fills are merged by
-their ids, and every other event that brings no news is ignored.
+`reconcile_secs`, and at once for orders in doubt. Doing it twice changes nothing: fills are merged
+by their ids, and every other event that brings no news is ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
 import trio
 
-from ..errors import VenueError
-from ..machines.order import Order, OrderState
-from ..model.events import OrderAccepted, OrderClosed, OrderRejected
-from ..model.ids import VenueName, VenueOrderId, venue_of
-from ..model.orders import OrderReport, OrderType, ReportStatus
-from ..protocols import Clock, Venue
-from ..settings import OrderSettings
-from .orders import OrderManager
+from trade_runtime.errors import VenueError
+from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.managers.orders import OrderManager
+from trade_runtime.model.events import OrderAccepted, OrderClosed, OrderRejected
+from trade_runtime.model.ids import VenueName, VenueOrderId, venue_of
+from trade_runtime.model.orders import OrderReport, OrderType, ReportStatus
+from trade_runtime.protocols import Clock, Venue
+from trade_runtime.settings import OrderSettings
 
 log = structlog.get_logger("reconcile")
 
@@ -30,7 +31,8 @@ QUERY_TIMEOUT_SECS = 2.0
 """How long one query of a venue may take."""
 
 FILL_LOOKBACK_NS = 120 * 10**9
-"""How far before the latest known fill others are asked for: one may have been told out of order."""
+"""How far before the latest known fill others are asked for: one may have been told out of
+order."""
 
 DOUBT_RETRY_SECS = 0.25
 """How soon an order in doubt is asked about again."""
@@ -147,7 +149,7 @@ class Reconciler:
         """
         for order in orders:
             if order.is_live:
-                report = await self._query(lambda order=order: self._venue.order(order.id))
+                report = await self._query(partial(self._venue.order, order.id))
                 if report is None:
                     self._absent(order)
                 else:
@@ -182,8 +184,8 @@ class Reconciler:
             self._orders.drop_absent(order)
 
     def _sent_long_ago(self, order: Order) -> bool:
-        # Right after a submit, or after the start (the last process may have sent it), an order that
-        # is not found may still be on its way.
+        # Right after a submit, or after the start (the last process may have sent it), an order
+        # that is not found may still be on its way.
         settle = self._venue.settle_secs
         age_secs = (self._clock.now_ns() - order.spec.created_ns) / 1e9
         return age_secs >= settle and trio.current_time() - self._opened_at >= settle
@@ -197,7 +199,7 @@ class Reconciler:
 
     async def _book_fills(self) -> None:
         last = self._orders.trading.last_fill_ns.get(self._name, 0)
-        fills = await self._query(lambda: self._venue.fills(max(last - FILL_LOOKBACK_NS, 0)))
+        fills = await self._query(partial(self._venue.fills, max(last - FILL_LOOKBACK_NS, 0)))
         for fill in fills:
             self._orders.on_event(fill)
 

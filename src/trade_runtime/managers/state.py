@@ -1,9 +1,9 @@
 """StateManager, the outermost layer: the journal, and what it adds up to.
 
-It opens first and closes last. `record` is a plain call: it folds an event into the trading state at
-once and queues its record; one writer task commits what is queued, many records to a transaction.
-A record counts as durable only when its transaction has been committed, and only then may anything
-that depends on it leave the process (`on_durable`).
+It opens first and closes last. `record` is a plain call: it folds an event into the trading state
+at once and queues its record; one writer task commits what is queued, many records to a
+transaction. A record counts as durable only when its transaction has been committed, and only then
+may anything that depends on it leave the process (`on_durable`).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from copy import deepcopy
 import structlog
 import trio
 
-from ..errors import StoreDamaged, StoreError
-from ..lifecycle.ladder import Ladder
-from ..lifecycle.layer import open_layer
-from ..machines.journal import GENESIS, check_chain, make_record, read_event
-from ..machines.order import InvalidTransition, Order
-from ..machines.trading_state import TradingState
-from ..model.records import JournalEvent, RuntimeStarted, RuntimeStopped
-from ..protocols import Clock, Record, Store
-from ..settings import StoreSettings
-from ..version import __version__
+from trade_runtime.errors import StoreDamaged, StoreError
+from trade_runtime.lifecycle.ladder import Ladder
+from trade_runtime.lifecycle.layer import open_layer
+from trade_runtime.machines.journal import GENESIS, check_chain, make_record, read_event
+from trade_runtime.machines.order import InvalidTransition, Order
+from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.model.records import JournalEvent, RuntimeStarted, RuntimeStopped
+from trade_runtime.protocols import Clock, Record, Store
+from trade_runtime.settings import StoreSettings
+from trade_runtime.version import __version__
 
 log = structlog.get_logger("state")
 
@@ -40,7 +40,8 @@ PROOFREAD_BATCH = 500
 between two batches."""
 
 MAX_BACKLOG = 100_000
-"""Records that may wait for their commit. More means that the store does not keep up: it has failed."""
+"""Records that may wait for their commit. More means that the store does not keep up: it has
+failed."""
 
 _TAG_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _TAG_LENGTH = 6
@@ -231,7 +232,8 @@ async def open_state(
 ) -> AsyncIterator[StateManager]:
     """Open the state layer.
 
-    Leaving is the stage `verify`: the final record is written, everything is read back and compared,
+    Leaving is the stage `verify`: the final record is written, everything is read back and
+        compared,
     the store is closed.
 
     Args:

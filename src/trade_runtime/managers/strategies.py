@@ -15,19 +15,19 @@ from typing import Any
 import structlog
 import trio
 
-from ..errors import ConfigError, OrderRefused
-from ..lifecycle.ladder import Ladder, StageResult
-from ..lifecycle.layer import Layer, open_layer
-from ..machines.bars import BarBuilder
-from ..machines.order import Order, OrderUpdate
-from ..model.events import Fill
-from ..model.ids import InstrumentId, StrategyName
-from ..model.market import Quote, Trade
-from ..protocols import Clock
-from ..strategy import Strategy
-from .orders import OrderManager
-from .prices import PriceManager
-from .trader import Trader
+from trade_runtime.errors import ConfigError, OrderRefused
+from trade_runtime.lifecycle.ladder import Ladder, StageResult
+from trade_runtime.lifecycle.layer import Layer, open_layer
+from trade_runtime.machines.bars import BarBuilder
+from trade_runtime.machines.order import Order, OrderUpdate
+from trade_runtime.managers.orders import OrderManager
+from trade_runtime.managers.prices import PriceManager
+from trade_runtime.managers.trader import Trader
+from trade_runtime.model.events import Fill
+from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.market import Quote, Trade
+from trade_runtime.protocols import Clock
+from trade_runtime.strategy import Strategy
 
 log = structlog.get_logger("strategies")
 

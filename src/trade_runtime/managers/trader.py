@@ -1,4 +1,6 @@
-"""The trader: what a strategy acts through. Each strategy has its own, and sees only its own orders."""
+"""The trader: what a strategy acts through. Each strategy has its own, and sees only its own
+orders.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,20 @@ from typing import Any
 import structlog
 import trio
 
-from ..errors import OrderRefused, StrategyError
-from ..machines.ledger import Position
-from ..machines.order import Order, OrderUpdate
-from ..machines.order_book import OrderBook
-from ..model.ids import InstrumentId, StrategyName
-from ..model.instrument import Instrument
-from ..model.market import Quote
-from ..model.orders import OrderType, Side, TimeInForce
-from ..protocols import Clock
-from .orders import OrderManager
+from trade_runtime.errors import OrderRefused, StrategyError
+from trade_runtime.machines.ledger import Position
+from trade_runtime.machines.order import Order, OrderUpdate
+from trade_runtime.machines.order_book import OrderBook
+from trade_runtime.managers.orders import OrderManager
+from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.instrument import Instrument
+from trade_runtime.model.market import Quote
+from trade_runtime.model.orders import OrderType, Side, TimeInForce
+from trade_runtime.protocols import Clock
 
 MAX_ORDER_EVENTS = 10_000
-"""Order events that may wait for an `order_events` reader. They are never dropped: a reader that falls
-behind further than this fails its strategy."""
+"""Order events that may wait for an `order_events` reader. They are never dropped: a reader that
+falls behind further than this fails its strategy."""
 
 Number = Decimal | float | int | str
 """What an order call takes for a price or a quantity. A float is taken by its shortest text."""
@@ -31,7 +33,8 @@ Number = Decimal | float | int | str
 
 class QuoteReader:
     """Gives the newest quote to each `async for` step; one that is read late is the newest all the
-    same, and those in between are gone."""
+    same, and those in between are gone.
+    """
 
     def __init__(self) -> None:
         self._quote: Quote | None = None
@@ -85,8 +88,8 @@ class Trader:
     """Places and cancels orders, and tells what is.
 
     Order calls are plain calls. Each returns the order at once, as an intent: it is sent when the
-    intent is durable, and the object then follows what becomes of it. After a crash it is found again
-    by `open_orders`.
+    intent is durable, and the object then follows what becomes of it. After a crash it is found
+    again by `open_orders`.
     """
 
     def __init__(
@@ -144,9 +147,7 @@ class Trader:
         self, instrument: str, side: Side | str, quantity: Number, *, reduce_only: bool = False
     ) -> Order:
         """Buy or sell at what the market gives. Arguments and errors as for `limit`."""
-        return self._place(
-            instrument, side, OrderType.MARKET, quantity, reduce_only=reduce_only
-        )
+        return self._place(instrument, side, OrderType.MARKET, quantity, reduce_only=reduce_only)
 
     def stop_loss(
         self, instrument: str, side: Side | str, quantity: Number, trigger_price: Number
@@ -175,14 +176,16 @@ class Trader:
             protective=True,
         )
 
-    def _place(self, instrument: str, side: Side | str, type: OrderType, quantity: Number, **how: Any) -> Order:
+    def _place(
+        self, instrument: str, side: Side | str, order_type: OrderType, quantity: Number, **how: Any
+    ) -> Order:
         own = InstrumentId(instrument)
         if own not in self.quote_readers:
             known = ", ".join(self.quote_readers)
             raise OrderRefused(
                 "instrument", f"{instrument!r} is not one of this strategy's: {known}"
             )
-        return self._orders.place(self.strategy, own, side, type, quantity, **how)
+        return self._orders.place(self.strategy, own, side, order_type, quantity, **how)
 
     def cancel(self, order: Order) -> None:
         """Ask for a cancel. It is repeated until the venue proves the order gone."""
@@ -199,7 +202,9 @@ class Trader:
         return self._orders.trading.ledger.position(self.strategy, InstrumentId(instrument))
 
     def open_orders(self, instrument: str | None = None) -> list[Order]:
-        """Return the strategy's live orders, protective ones too, those of an earlier process too."""
+        """Return the strategy's live orders, protective ones too, those of an earlier process
+        too.
+        """
         return [
             order
             for order in self._orders.trading.live()

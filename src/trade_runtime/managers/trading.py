@@ -1,4 +1,6 @@
-"""The orders layer put together: opened by recovery, closed by the stages `cancel` and `protect`."""
+"""The orders layer put together: opened by recovery, closed by the stages `cancel` and
+`protect`.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +11,20 @@ from functools import partial
 import structlog
 import trio
 
-from ..errors import VenueError
-from ..lifecycle.ladder import Ladder, StageResult
-from ..lifecycle.layer import open_layer
-from ..lifecycle.supervision import supervise
-from ..model.ids import VenueName
-from ..model.orders import OrderReport
-from ..protocols import Environment
-from ..settings import Settings
-from .orders import OrderManager
-from .prices import PriceManager
-from .protect import Key, ProtectionGuard
-from .reconcile import Reconciler
-from .state import StateManager
-from .venues import VenueManager
+from trade_runtime.errors import VenueError
+from trade_runtime.lifecycle.ladder import Ladder, StageResult
+from trade_runtime.lifecycle.layer import open_layer
+from trade_runtime.lifecycle.supervision import supervise
+from trade_runtime.managers.orders import OrderManager
+from trade_runtime.managers.prices import PriceManager
+from trade_runtime.managers.protect import Key, ProtectionGuard
+from trade_runtime.managers.reconcile import Reconciler
+from trade_runtime.managers.state import StateManager
+from trade_runtime.managers.venues import VenueManager
+from trade_runtime.model.ids import VenueName
+from trade_runtime.model.orders import OrderReport
+from trade_runtime.protocols import Environment
+from trade_runtime.settings import Settings
 
 log = structlog.get_logger("orders")
 

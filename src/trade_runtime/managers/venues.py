@@ -13,13 +13,20 @@ from typing import Any
 
 import structlog
 
-from ..errors import ConfigError, VenueError
-from ..lifecycle.ladder import Ladder
-from ..lifecycle.layer import Layer, open_layer
-from ..lifecycle.supervision import supervise
-from ..model.ids import VenueName
-from ..protocols import Environment, MarketData, Venue, VenuePlugin, VenueSink
-from ..settings import SupervisionSettings, VenueTable, structure
+from trade_runtime.errors import ConfigError, VenueError
+from trade_runtime.lifecycle.ladder import Ladder
+from trade_runtime.lifecycle.layer import Layer, open_layer
+from trade_runtime.lifecycle.supervision import supervise
+from trade_runtime.model.ids import VenueName
+from trade_runtime.protocols import (
+    Environment,
+    MarketData,
+    MarketDriven,
+    Venue,
+    VenuePlugin,
+    VenueSink,
+)
+from trade_runtime.settings import Settings, SupervisionSettings
 
 log = structlog.get_logger("venues")
 
@@ -30,6 +37,8 @@ class VenueManager:
     def __init__(self, layer: Layer, env: Environment, supervision: SupervisionSettings) -> None:
         self.trading: dict[VenueName, Venue] = {}
         self.sources: dict[VenueName, MarketData] = {}
+        self.driven: dict[VenueName, MarketDriven] = {}
+        """The trading venues that match against market data which others bring."""
         self.connected: dict[VenueName, bool] = {}
         """Whether the private connection of a trading venue is up."""
         self._layer = layer
@@ -41,6 +50,8 @@ class VenueManager:
         if plugin.trades:
             self.trading[name] = opened
             self.connected[name] = False
+            if isinstance(opened, MarketDriven):
+                self.driven[name] = opened
         if plugin.streams:
             self.sources[name] = opened
 
@@ -91,7 +102,7 @@ class VenueManager:
 
 
 def read_tables(
-    tables: Mapping[str, VenueTable], plugins: Mapping[str, VenuePlugin]
+    settings: Settings, plugins: Mapping[str, VenuePlugin]
 ) -> dict[VenueName, tuple[VenuePlugin, Any]]:
     """Return each venue's plug-in and its settings, read and checked.
 
@@ -99,23 +110,21 @@ def read_tables(
         ConfigError: no plug-in is of that kind, or its table is wrong.
     """
     found: dict[VenueName, tuple[VenuePlugin, Any]] = {}
-    for name, table in tables.items():
+    for name, table in settings.venues.items():
         plugin = plugins.get(table.kind)
         if plugin is None:
             known = ", ".join(sorted(plugins))
             raise ConfigError(
                 f"venues.{name}.kind: no venue of kind {table.kind!r}; there are: {known}"
             )
-        settings = structure(plugin.settings, table.options, f"venues.{name}")
-        found[VenueName(name)] = plugin, settings
+        found[VenueName(name)] = plugin, settings.venue_options(name, plugin.settings)
     return found
 
 
 @asynccontextmanager
 async def open_venues(
-    tables: Mapping[str, VenueTable],
+    settings: Settings,
     plugins: Mapping[str, VenuePlugin],
-    supervision: SupervisionSettings,
     ladder: Ladder,
     env: Callable[[str], Environment],
 ) -> AsyncIterator[VenueManager]:
@@ -124,9 +133,8 @@ async def open_venues(
     Leaving is the second half of the stage `close`: private connections end, plug-ins close.
 
     Args:
-        tables: the `[venues.*]` tables.
+        settings: its `[venues.*]` tables, and supervision for the private connections.
         plugins: by kind.
-        supervision: for the private connections.
         ladder: of the stop.
         env: makes the environment of a plug-in, by its name.
 
@@ -134,7 +142,7 @@ async def open_venues(
         ConfigError: a table is wrong.
         StoreError: a venue of ours (paper) cannot open its record.
     """
-    found = read_tables(tables, plugins)
+    found = read_tables(settings, plugins)
     stack = AsyncExitStack()
 
     async def close() -> None:
@@ -144,11 +152,11 @@ async def open_venues(
 
     try:
         opened = {
-            name: await stack.enter_async_context(plugin.open(name, settings, env(name)))
-            for name, (plugin, settings) in found.items()
+            name: await stack.enter_async_context(plugin.open(name, options, env(name)))
+            for name, (plugin, options) in found.items()
         }
         async with open_layer("venues", close) as layer:
-            manager = VenueManager(layer, env("venues"), supervision)
+            manager = VenueManager(layer, env("venues"), settings.supervision)
             for name, (plugin, _) in found.items():
                 manager.add(name, plugin, opened[name])
             yield manager

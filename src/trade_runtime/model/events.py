@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import attrs
 
-from .ids import ClientOrderId, Currency, InstrumentId, TradeId, VenueOrderId
-from .orders import ReportStatus, Side
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, TradeId, VenueOrderId
+from trade_runtime.model.orders import ReportStatus, Side
 
 
 @attrs.frozen

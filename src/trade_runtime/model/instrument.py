@@ -6,15 +6,18 @@ from decimal import Decimal, InvalidOperation
 
 import attrs
 
-from .ids import Currency, InstrumentId
-from .orders import ZERO
+from trade_runtime.model.ids import Currency, InstrumentId
+from trade_runtime.model.orders import ZERO
 
 FLOAT_DIGITS = 15
-"""A decimal number of up to 15 significant digits survives the way to a float and back (IEEE 754)."""
+"""A decimal number of up to 15 significant digits survives the way to a float and back (IEEE
+754)."""
 
 
 class OffGrid(ValueError):
-    """A price is not on the tick or a quantity is not a multiple of the lot; the text says which."""
+    """A price is not on the tick or a quantity is not a multiple of the lot; the text says
+    which.
+    """
 
 
 def exact(value: Decimal | float | int | str) -> Decimal:

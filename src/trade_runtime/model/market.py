@@ -16,8 +16,8 @@ from decimal import Decimal
 
 import msgspec
 
-from .ids import InstrumentId
-from .orders import Side
+from trade_runtime.model.ids import InstrumentId
+from trade_runtime.model.orders import Side
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):

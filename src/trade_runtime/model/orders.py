@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from .ids import ClientOrderId, InstrumentId, StrategyName, VenueOrderId
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, VenueOrderId
 
 ZERO = Decimal(0)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import attrs
 
-from .events import (
+from trade_runtime.model.events import (
     CancelRejected,
     Fill,
     OrderAccepted,
     OrderClosed,
     OrderRejected,
 )
-from .ids import ClientOrderId, StrategyName
-from .orders import OrderSpec
+from trade_runtime.model.ids import ClientOrderId, StrategyName
+from trade_runtime.model.orders import OrderSpec
 
 
 @attrs.frozen

@@ -1,0 +1,83 @@
+"""The commands, each imported when it is called, so that none waits for what another needs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from trade_runtime.version import __version__
+
+COMMANDS = {
+    "run": ("run", "run_command"),
+    "check": ("check", "check_command"),
+    "verify": ("verify", "verify_command"),
+    "replay": ("replay", "replay_command"),
+    "sweep": ("sweep", "sweep_command"),
+}
+"""A command's name, its module in this package, and its name there."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"..cli.{module}", __package__), name)
+        return command
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True)
+@click.version_option(__version__, package_name="trade_runtime")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("trade_runtime_demo"),
+    show_default=True,
+    help="Where the demo keeps its state.",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECS",
+    help="Stop the demo in order after so many seconds.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the demo's stop report here too.",
+)
+@click.option("--log-format", type=click.Choice(("auto", "text", "json")))
+@click.pass_context
+def cli(
+    ctx: click.Context,
+    data_dir: Path,
+    duration: float | None,
+    report: Path | None,
+    log_format: str | None,
+) -> None:
+    """Run trading strategies that stop safely, however they are stopped.
+
+    Without a command: a demo. It trades on paper in a simulated market, needs no network and no
+    configuration, and keeps its state in --data-dir, so that the next demo goes on from there.
+    """
+    if ctx.invoked_subcommand is None:
+        from trade_runtime.cli.run import execute  # noqa: PLC0415
+        from trade_runtime.demo import demo_settings  # noqa: PLC0415 - only the demo needs them
+
+        sys.exit(execute(lambda: demo_settings(data_dir), report, duration, log_format))
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="python -m trade_runtime")

@@ -1,0 +1,152 @@
+"""`run CONFIG`, and the demo: from a configuration to an exit code."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+import trio
+
+from trade_runtime.cli.logs import FdHandler, configure_logs
+from trade_runtime.cli.preflight import preflight
+from trade_runtime.cli.signals import SignalGuard
+from trade_runtime.errors import EXIT_FAILED_PART, EXIT_UNCLEAN, TradeRuntimeError
+from trade_runtime.lifecycle.report import StopReport
+from trade_runtime.runtime import Runtime, create_runtime, run_runtime
+from trade_runtime.settings import Settings
+
+log = structlog.get_logger("cli")
+
+LOG_FORMATS = ("auto", "text", "json")
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that everything that runs a runtime takes."""
+    for option in (
+        click.option(
+            "--log-format",
+            type=click.Choice(LOG_FORMATS),
+            help="auto: a live view on a terminal, plain lines elsewhere. Default: the config's.",
+        ),
+        click.option(
+            "--duration",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="SECS",
+            help="Stop in order after so many seconds.",
+        ),
+        click.option(
+            "--report",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Write the stop report here too.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("run")
+@click.argument("config", type=click.Path(path_type=Path))
+@run_options
+def run_command(
+    config: Path, report: Path | None, duration: float | None, log_format: str | None
+) -> None:
+    """Run the strategies that CONFIG names until they are told to stop."""
+    sys.exit(execute(lambda: Settings.from_toml(config), report, duration, log_format))
+
+
+def execute(
+    load: Callable[[], Settings],
+    report: Path | None,
+    duration: float | None,
+    log_format: str | None,
+) -> int:
+    """Run a runtime in this process, from its settings to its exit code.
+
+    Args:
+        load: gives the settings.
+        report: where to write the stop report, besides the data directory.
+        duration: in seconds; None: until a signal.
+        log_format: overrides the settings'.
+    """
+    guard = SignalGuard()
+    guard.install()
+    guard.report_path = report
+    try:
+        settings = load()
+        view_wanted = _set_up_logs(settings, log_format)
+        return trio.run(_main, settings, guard, report, duration, view_wanted)
+    except TradeRuntimeError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+
+
+def _set_up_logs(settings: Settings, log_format: str | None) -> logging.Handler | None:
+    """Configure the logs; return the tail that the live view shows, where there is one."""
+    chosen = log_format or settings.log.format
+    tail: logging.Handler | None = None
+    if chosen == "auto" and sys.stdout.isatty() and sys.stderr.isatty():
+        from trade_runtime.cli.view import TailHandler  # noqa: PLC0415 - only a terminal needs it
+
+        tail = TailHandler()
+    configure_logs(
+        settings.log.level, json=chosen == "json", handler=tail or FdHandler(sys.stderr.fileno())
+    )
+    return tail
+
+
+async def _main(
+    settings: Settings,
+    guard: SignalGuard,
+    report_path: Path | None,
+    duration: float | None,
+    tail: logging.Handler | None,
+) -> int:
+    for warning in await preflight(settings, ask_venues=True):
+        log.warning(warning)
+    runtime = create_runtime(settings)
+    guard.bind(runtime)
+    try:
+        async with AsyncExitStack() as stack:
+            if tail is not None:
+                await _show(runtime, guard, tail, stack)
+            async with run_runtime(runtime):
+                with trio.move_on_after(math.inf if duration is None else duration):
+                    await runtime.stopped()
+                runtime.request_stop(f"--duration {duration} is over")
+    except TradeRuntimeError as error:
+        click.echo(f"error: {error}", err=True)
+    finally:
+        guard.release()
+    report = runtime.report
+    if report is None:
+        return EXIT_FAILED_PART
+    return _deliver(report, report_path)
+
+
+async def _show(
+    runtime: Runtime, guard: SignalGuard, tail: logging.Handler, stack: AsyncExitStack
+) -> None:
+    from trade_runtime.cli.view import View  # noqa: PLC0415 - only a terminal needs it
+
+    view = View(runtime, tail)
+    guard.before_exit = view.restore
+    nursery = await stack.enter_async_context(trio.open_nursery())
+    nursery.start_soon(view.run)
+
+
+def _deliver(report: StopReport, path: Path | None) -> int:
+    if path is not None:
+        try:
+            report.write(path)
+        except OSError as error:
+            click.echo(f"error: the report could not be written to {path}: {error}", err=True)
+            return report.exit_code or EXIT_UNCLEAN
+    return report.exit_code
