@@ -6,7 +6,7 @@ Values only. A validator that refuses raises ConfigError in one sentence that na
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
@@ -46,6 +46,10 @@ def _between(low: float, high: float = math.inf) -> Any:
 
 def _exact_balances(balances: Mapping[str, Any]) -> Mapping[str, Decimal]:
     return {str(name): exact(value) for name, value in balances.items()}
+
+
+def _several(faults: Iterable[FaultSettings]) -> tuple[FaultSettings, ...]:
+    return tuple(faults)
 
 
 def _held(_: object, field: attrs.Attribute[Any], value: Mapping[str, Decimal]) -> None:
@@ -104,7 +108,7 @@ class PaperSettings:
         factory=lambda: {"USDT": Decimal(10_000)}, converter=_exact_balances, validator=_held
     )
     seed: int = attrs.field(default=0, validator=attrs.validators.instance_of(int))
-    faults: tuple[FaultSettings, ...] = attrs.field(default=(), converter=tuple)
+    faults: tuple[FaultSettings, ...] = attrs.field(default=(), converter=_several)
 
     @fee_bps.validator
     def _fee(self, _: object, value: Decimal) -> None:
