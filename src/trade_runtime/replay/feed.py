@@ -4,6 +4,10 @@ Rows go out in the order of the file. At a pace, the gaps between them are the r
 clock; a row whose time lies before that of an earlier one goes out at once. At `max` nothing waits
 but for the client: the feed is never more than `WINDOW_FRAMES * (WINDOWS_AHEAD + 1)` frames ahead
 of what its client has read.
+
+Faster than recorded, a request would take longer than the recorder's did, and the client would
+fall behind with its books though not with its quotes. So a feed that is faster than `real` waits at
+each book's first change after the opening snapshot, until the client has that snapshot.
 """
 
 from __future__ import annotations
@@ -29,6 +33,12 @@ BATCH_BYTES: Final = 2**16
 WINDOW_FRAMES: Final = 256
 WINDOWS_AHEAD: Final = 1
 ROWS_PER_CHECKPOINT: Final = 500
+
+OPENING_SECS: Final = 1.0
+"""For a client to ask for the snapshot of a book; one that does not is not waited for again."""
+
+SETTLE_SECS: Final = 0.05
+"""For the answer to reach it."""
 
 AtEnd = Literal["hold", "close", "loop"]
 
@@ -81,6 +91,7 @@ class Feed:
         self._speed = speed
         self._at_end = at_end
         self._turns = Turns(facts)
+        self._unopened = self._openings() if speed > 1 else {}
         self._began = trio.current_time()
         self._due_ns = facts.first_ns
         self._batch: list[bytes] = []
@@ -134,13 +145,41 @@ class Feed:
             await trio.lowlevel.checkpoint()
         if row.stream not in self._streams:
             return
-        if self.position.kind(row.stream)[1] == "depth" and self._faults.skips_change():
+        symbol, kind = self.position.kind(row.stream)
+        if kind == "depth" and self._faults.skips_change():
             return
         frame = text_frame(payload_of(row.body) if self._bare else row.body)
         self._batch.append(frame)
         self._batch_bytes += len(frame)
         if len(self._batch) >= BATCH_FRAMES or self._batch_bytes >= BATCH_BYTES:
             await self._flush()
+        if kind == "depth" and symbol in self._unopened:
+            book = self.position.books[symbol]
+            if book.last_id > self._unopened[symbol] or not book.known:
+                await self._let_open(symbol)
+
+    def _openings(self) -> dict[str, int]:
+        """Return where the books of the client's streams open, by symbol."""
+        kinds = (self.position.kind(stream) for stream in self._streams)
+        books = self.position.books
+        return {
+            symbol: books[symbol].last_id
+            for symbol, kind in kinds
+            if kind == "depth" and symbol in books
+        }
+
+    async def _let_open(self, symbol: str) -> None:
+        del self._unopened[symbol]
+        await self._flush()
+        began = trio.current_time()
+        with trio.move_on_after(OPENING_SECS):
+            while symbol not in self.position.opened:
+                await self.position.opening.wait()
+        if symbol in self.position.opened:
+            await trio.sleep_until(self.position.opened[symbol] + SETTLE_SECS)
+        else:
+            self._unopened.clear()
+        self._began += trio.current_time() - began
 
     async def _wait_for(self, row: Row) -> None:
         self._due_ns = max(self._due_ns, row.at_ns)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+import trio
+
 from trade_runtime.replay.book import Book
 from trade_runtime.replay.facts import Facts
 from trade_runtime.replay.recording import Row
@@ -28,7 +30,8 @@ class Position:
         books: by symbol; a symbol whose book was not recorded has none.
         quotes: the newest frame by symbol.
         trades: the newest frames by symbol.
-        opened: symbols whose opening snapshot has been given out.
+        opened: when the opening snapshot of a symbol was given out, by Trio's clock.
+        opening: set, and replaced, as one is given out.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -37,13 +40,20 @@ class Position:
         self.books: dict[str, Book] = {}
         self.quotes: dict[str, bytes] = {}
         self.trades: dict[str, deque[bytes]] = {}
-        self.opened: set[str] = set()
+        self.opened: dict[str, float] = {}
+        self.opening = trio.Event()
         self._snapshot_symbols = facts.snapshot_symbols
         self._kinds: dict[str, tuple[str, str]] = {}
         for symbol, known in facts.symbols.items():
             opening = known.opening()
             if opening is not None:
                 self.books[symbol] = Book(opening)
+
+    def open(self, symbol: str) -> None:
+        """Remember that a symbol's opening snapshot is given out now."""
+        self.opened[symbol] = trio.current_time()
+        self.opening.set()
+        self.opening = trio.Event()
 
     def kind(self, stream: str) -> tuple[str, str]:
         """Return the symbol and kind of a stream."""

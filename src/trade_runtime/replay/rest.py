@@ -103,7 +103,7 @@ class Answers:
             raise _not_known(facts.symbol)
         if facts.symbol not in position.opened:
             # Who buffers from the beginning can go on from here, whatever has been sent since.
-            position.opened.add(facts.symbol)
+            position.open(facts.symbol)
             whole = opening
         elif book.known:
             whole = book.snapshot()

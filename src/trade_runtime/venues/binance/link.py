@@ -93,6 +93,7 @@ async def open_link(url: str, tls: ssl.SSLContext | None) -> AsyncIterator[Link]
     deadline = trio.current_time() + CONNECT_TIMEOUT_SECS
     stream = await _open_stream(url, tls, deadline)
     failed: Exception | None = None
+    left = False
     try:
         async with trio.open_nursery() as nursery:
             try:
@@ -114,11 +115,14 @@ async def open_link(url: str, tls: ssl.SSLContext | None) -> AsyncIterator[Link]
                 except Exception as error:  # held: the nursery would wrap it into a group
                     failed = error
                 finally:
+                    left = True
                     with trio.move_on_after(CLOSE_SECS):
                         await ws.aclose()
             nursery.cancel_scope.cancel()
-    except* ConnectionRejected as refused:
-        failed = _rejected(parts.netloc, refused)
+    except* Exception as broken:
+        # The reader of trio-websocket; it fails, too, where a ping comes while we are closing.
+        if not left:
+            failed = _broken(parts.netloc, broken)
     finally:
         await trio.aclose_forcefully(stream)
     if failed is not None:
@@ -154,13 +158,11 @@ def _too_slow(host: str) -> VenueDown:
     return VenueDown(f"{host}: no connection within {CONNECT_TIMEOUT_SECS:g} s")
 
 
-def _rejected(host: str, group: BaseExceptionGroup[ConnectionRejected]) -> VenueError:
+def _broken(host: str, group: BaseExceptionGroup[Exception]) -> VenueError:
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    if not isinstance(first, ConnectionRejected):
-        return VenueError(f"{host}: refused the stream")
-    return VenueError(
-        f"{host}: refused the stream: HTTP {first.status_code}"
-        f" {excerpt(first.body or b'')}".rstrip()
-    )
+    if isinstance(first, ConnectionRejected):
+        body = excerpt(first.body or b"")
+        return VenueError(f"{host}: refused the stream: HTTP {first.status_code} {body}".rstrip())
+    return VenueDown(f"{host}: the stream broke: {excerpt(str(first)) or type(first).__name__}")
