@@ -125,7 +125,7 @@ class SignalGuard:
         with contextlib.suppress(Exception):
             self.before_exit()
         with contextlib.suppress(Exception):
-            log.critical("Forced exit requested", reason=why, stacks=self._stacks(frame))
+            log.critical("Forced exit requested", reason=why, stack=self._stacks(frame))
         with contextlib.suppress(Exception):
             self._leave_report(why)
         for handler in logging.getLogger().handlers:
@@ -155,8 +155,10 @@ class SignalGuard:
             stack = traceback.format_stack(frame if mine else innermost)
             parts.append(f"--- thread {thread_id}\n" + "".join(stack))
         for task in _tasks(self._root):
-            lines = "".join(traceback.StackSummary.extract(task.iter_await_frames()).format())
-            parts.append(f"--- task {task.name}\n{lines}")
+            # Where the scheduler itself waits says nothing: show how the task came there.
+            frames = [f for f in task.iter_await_frames() if not _is_trio(f[0])]
+            lines = "".join(traceback.StackSummary.extract(iter(frames)).format())
+            parts.append(f"--- task {task.name}\n{lines}".rstrip("\n"))
         return "\n".join(parts)
 
 
@@ -166,6 +168,10 @@ def _is_within(innermost: FrameType | None, frame: FrameType) -> bool:
             return True
         innermost = innermost.f_back
     return False
+
+
+def _is_trio(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").partition(".")[0] == "trio"
 
 
 def _tasks(task: trio.lowlevel.Task | None) -> Iterator[trio.lowlevel.Task]:

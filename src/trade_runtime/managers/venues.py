@@ -101,24 +101,20 @@ class VenueManager:
         return [f"private-{name}" for name, up in self.connected.items() if up]
 
 
-def read_tables(
-    settings: Settings, plugins: Mapping[str, VenuePlugin]
-) -> dict[VenueName, tuple[VenuePlugin, Any]]:
-    """Return each venue's plug-in and its settings, read and checked.
+def read_table(
+    settings: Settings, name: str, plugins: Mapping[str, VenuePlugin]
+) -> tuple[VenuePlugin, Any]:
+    """Return a venue's plug-in and its options, read and checked.
 
     Raises:
         ConfigError: no plug-in is of that kind, or its table is wrong.
     """
-    found: dict[VenueName, tuple[VenuePlugin, Any]] = {}
-    for name, table in settings.venues.items():
-        plugin = plugins.get(table.kind)
-        if plugin is None:
-            known = ", ".join(sorted(plugins))
-            raise ConfigError(
-                f"venues.{name}.kind: no venue of kind {table.kind!r}; there are: {known}"
-            )
-        found[VenueName(name)] = plugin, settings.venue_options(name, plugin.settings)
-    return found
+    kind = settings.venues[name].kind
+    plugin = plugins.get(kind)
+    if plugin is None:
+        known = ", ".join(sorted(plugins))
+        raise ConfigError(f"venues.{name}.kind: no venue of kind {kind!r}; there are: {known}")
+    return plugin, settings.venue_options(name, plugin.settings)
 
 
 @asynccontextmanager
@@ -142,7 +138,7 @@ async def open_venues(
         ConfigError: a table is wrong.
         StoreError: a venue of ours (paper) cannot open its record.
     """
-    found = read_tables(settings, plugins)
+    found = {VenueName(name): read_table(settings, name, plugins) for name in settings.venues}
     stack = AsyncExitStack()
 
     async def close() -> None:

@@ -1,0 +1,162 @@
+"""Everything that can be known to be wrong before a start, found without starting anything.
+
+A part of the command line: `check` tells what this finds, `run` starts only when it finds nothing.
+It guarantees that nothing is created, changed or owned, whatever it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from trade_runtime.cli.instruments import Venues, ask_sources, environment, find_sources
+from trade_runtime.cli.places import check_data_dir
+from trade_runtime.errors import ConfigError, StoreDamaged, StoreError
+from trade_runtime.loading import load_strategies
+from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.state import replay
+from trade_runtime.managers.strategies import check_strategies
+from trade_runtime.managers.venues import read_table
+from trade_runtime.model.ids import VenueName
+from trade_runtime.plugins import Plugins
+from trade_runtime.protocols import VenuePlugin
+from trade_runtime.settings import Settings, masked_url
+
+
+@attrs.frozen
+class Journal:
+    """What a journal says.
+
+    Attributes:
+        state: all its records, folded.
+        records: how many they are.
+    """
+
+    state: TradingState
+    records: int
+
+
+@attrs.frozen
+class Findings:
+    """What was found where nothing was wrong.
+
+    Attributes:
+        journal: what would be gone on from.
+        venues: by name, the plug-in and its settings.
+        warnings: what could not be checked, or looks unintended.
+    """
+
+    journal: Journal
+    venues: Venues
+    warnings: Sequence[str]
+
+
+async def preflight(
+    settings: Settings, *, ask_venues: bool, plugins: Plugins | None = None
+) -> list[str]:
+    """Check all that a start needs; return what is to be warned of, a line each.
+
+    Arguments, errors and cancellation as for `examine`.
+    """
+    return list((await examine(settings, ask_venues=ask_venues, plugins=plugins)).warnings)
+
+
+async def examine(
+    settings: Settings, *, ask_venues: bool, plugins: Plugins | None = None
+) -> Findings:
+    """Check all that a start needs: strategies, venues, store, folder, journal, instruments.
+
+    The code of the strategies' files runs, as in any import. Cancelling it leaves nothing behind.
+
+    Args:
+        settings: the configuration.
+        ask_venues: ask the sources of market data for the instruments; needs the network, and
+            takes up to some seconds where there is none.
+        plugins: to find venues and stores instead of the installed ones.
+
+    Raises:
+        ConfigError: a line for each thing that is wrong with the configuration.
+        StoreDamaged: the journal is not what was written.
+        StoreError: the journal cannot be read now.
+    """
+    plugins = plugins or Plugins()
+    lines: list[str] = []
+    with _told(lines):
+        check_strategies(load_strategies(settings))
+    with _told(lines):
+        plugins.store(settings.store.url)
+    with _told(lines):
+        check_data_dir(settings.runtime.data_dir, "runtime.data_dir")
+    venues: dict[VenueName, tuple[VenuePlugin, Any]] = {}
+    for name in settings.venues:
+        with _told(lines):
+            venues[VenueName(name)] = read_table(settings, name, plugins.venues)
+    sources: dict[VenueName, VenueName] = {}
+    if len(venues) == len(settings.venues):
+        with _told(lines):
+            sources = find_sources(settings, venues)
+    _refuse(lines, settings.source)
+
+    warnings = []
+    if not settings.strategies:
+        warnings.append("strategies: there are none, so nothing will be traded")
+    try:
+        journal = await read_journal(settings, plugins)
+        if ask_venues:
+            warnings += await ask_sources(settings, venues, sources)
+    except ConfigError as error:
+        _refuse(str(error).splitlines(), settings.source)
+        raise
+    return Findings(journal, venues, warnings)
+
+
+async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Journal:
+    """Read the journal that the settings name, prove it record by record, and fold it.
+
+    No ownership is taken: it may be in use by a runtime. One that does not exist reads as empty.
+
+    Raises:
+        ConfigError: the settings name no store that there could be.
+        StoreDamaged: it is not what was written; the message names it and the mend.
+        StoreError: it cannot be read now.
+    """
+    data_dir = settings.runtime.data_dir
+    plugin, location = (plugins or Plugins()).store(settings.store.url)
+    opened = plugin.open(
+        location,
+        data_dir,
+        durability=settings.store.durability,
+        read_only=True,
+        env=environment(data_dir),
+    )
+    async with opened as store:
+        await store.check()
+        try:
+            state, records, _ = await replay(store)
+        except StoreDamaged as error:
+            if str(error).startswith("record "):  # the chain knows records, not where they are
+                raise StoreDamaged(
+                    f"{masked_url(settings.store.url)} in {data_dir}: {error};"
+                    " restore it from a backup, or move it away to begin anew"
+                ) from error
+            raise
+        return Journal(state, records)
+
+
+@contextmanager
+def _told(lines: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        lines += str(error).splitlines()
+
+
+def _refuse(lines: list[str], source: Path | None) -> None:
+    if lines:
+        where = f"{source}: " if source is not None else ""
+        whole = (line if line.startswith(where) else where + line for line in lines)
+        raise ConfigError("\n".join(dict.fromkeys(whole)))
