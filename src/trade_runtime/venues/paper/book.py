@@ -77,6 +77,8 @@ class Book:
     """
 
     __slots__ = (
+        "_best",
+        "_priced",
         "ask_high",
         "ask_low",
         "bid_high",
@@ -94,6 +96,9 @@ class Book:
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.quote: Quote | None = None
+        # The quote's prices as exact numbers, made when first asked for.
+        self._priced: Quote | None = None
+        self._best: dict[Side, Decimal | None] = dict.fromkeys(Side)
         self.taken = {Side.BUY: ZERO, Side.SELL: ZERO}
         self.taking = {side: Levels(high_first=False) for side in Side}
         self.resting = {side: Levels(high_first=side is Side.BUY) for side in Side}
@@ -122,10 +127,11 @@ class Book:
 
     def best(self, side: Side) -> Decimal | None:
         """Return the price at which an order of `side` would take, or None where none is shown."""
-        if self.quote is None:
-            return None
-        price = self.quote.ask if side is Side.BUY else self.quote.bid
-        return exact(price) if 0 < price < inf else None
+        if self._priced is not self.quote:
+            self._priced = self.quote
+            for one in Side:
+                self._best[one] = self._shown(one)
+        return self._best[side]
 
     def available(self, side: Side) -> Decimal:
         """Return the size an order of `side` can still take at the best price, in whole lots."""
@@ -151,6 +157,12 @@ class Book:
         else:
             self.bid_low, self.bid_high = sell_stops, sells
             self.ask_low, self.ask_high = buys, buy_stops
+
+    def _shown(self, side: Side) -> Decimal | None:
+        if self.quote is None:
+            return None
+        price = self.quote.ask if side is Side.BUY else self.quote.bid
+        return exact(price) if 0 < price < inf else None
 
     def _place(self, order: PaperOrder) -> tuple[Levels, Decimal]:
         if order.waits_for_trigger:
