@@ -112,6 +112,14 @@ def test_closing_leaves_one_file(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_a_closed_record_is_no_damaged_one(path: Path) -> None:
+    record = SqliteRecord(path)
+    record.close()
+    with pytest.raises(StoreError, match="closed") as caught:
+        record.load()
+    assert not isinstance(caught.value, StoreDamaged)
+
+
 def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     record = SqliteRecord(path)
     World(record)

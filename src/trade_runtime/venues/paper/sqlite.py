@@ -252,7 +252,7 @@ class SqliteRecord:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
             raise StoreError(f"{self.path}: {error}") from error
         except sqlite3.IntegrityError as error:
             raise StoreError(
