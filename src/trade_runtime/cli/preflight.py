@@ -15,7 +15,7 @@ import attrs
 
 from trade_runtime.cli.instruments import Venues, ask_sources, environment, find_sources
 from trade_runtime.cli.places import check_data_dir
-from trade_runtime.errors import ConfigError, StoreDamaged, StoreError
+from trade_runtime.errors import ConfigError, StoreDamaged
 from trade_runtime.loading import load_strategies
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.state import replay
