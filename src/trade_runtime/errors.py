@@ -58,6 +58,13 @@ class StrategyError(TradeRuntimeError):
     """A strategy's own code failed. It is stopped alone; the others go on."""
 
 
+class StrategyBlocked(BaseException):
+    """Raised inside a strategy that blocks the loop during a stop, to take the loop back.
+
+    It is not an `Exception`, so that a strategy's own `except Exception` does not keep it in.
+    """
+
+
 class OrderRefused(StrategyError):
     """The runtime did not take an order. Nothing was recorded and nothing was sent.
 

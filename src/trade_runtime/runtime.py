@@ -46,6 +46,9 @@ from trade_runtime.strategy import Strategy
 
 log = structlog.get_logger("runtime")
 
+TURN_SECS = 0.1
+"""How often, during a stop, the loop shows that it turns."""
+
 
 class Runtime:
     """A handle to a running runtime: look at it, ask it to stop, wait for its report.
@@ -77,6 +80,12 @@ class Runtime:
         self._seed = settings.runtime.seed
         if self._seed is None:
             self._seed = fresh_seed()
+        self.turned_at = 0.0
+        """When, on trio's clock, the loop last turned during the stop."""
+        self.on_stop_begins: Callable[[], None] = lambda: None
+        """Called when the stop begins. Who enforces the total cap from outside the loop sets it."""
+        self.ladder.on_start = self._stop_begins
+        self._stopping = trio.Event()
         self._scope = trio.CancelScope()
         self._running = trio.Event()
         self._stopped = trio.Event()
@@ -123,16 +132,27 @@ class Runtime:
             structlog.get_logger(name),
         )
 
+    def _stop_begins(self) -> None:
+        self._stopping.set()
+        self.on_stop_begins()
+
+    async def _turn(self) -> None:
+        await self._stopping.wait()
+        while True:
+            self.turned_at = trio.current_time()
+            await trio.sleep(TURN_SECS)
+
     async def serve(self) -> None:
-        """Run from the first layer's opening to the report. The host's cancellation stays
-        outside.
-        """
+        """Run from opening the first layer to the report, whatever the host cancels meanwhile."""
         with trio.CancelScope(shield=True):
-            try:
-                with self._scope:
-                    await self._nest()
-            except BaseException as error:
-                self._failed(error)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._turn, name="trade_runtime/turning")
+                try:
+                    with self._scope:
+                        await self._nest()
+                except BaseException as error:
+                    self._failed(error)
+                nursery.cancel_scope.cancel()
             self._finish()
 
     async def _nest(self) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import trio
 from trade_runtime.cli.logs import FdHandler, configure_logs
 from trade_runtime.cli.preflight import preflight
 from trade_runtime.cli.signals import SignalGuard
-from trade_runtime.errors import EXIT_FAILED_PART, EXIT_UNCLEAN, TradeRuntimeError
+from trade_runtime.errors import EXIT_UNCLEAN, TradeRuntimeError
 from trade_runtime.lifecycle.report import StopReport
 from trade_runtime.runtime import Runtime, create_runtime, run_runtime
 from trade_runtime.settings import Settings
@@ -114,32 +113,31 @@ async def _main(
     runtime = create_runtime(settings)
     guard.bind(runtime)
     try:
-        async with AsyncExitStack() as stack:
+        async with trio.open_nursery() as nursery:
             if tail is not None:
-                await _show(runtime, guard, tail, stack)
+                nursery.start_soon(_view(runtime, guard, tail))
             async with run_runtime(runtime):
                 with trio.move_on_after(math.inf if duration is None else duration):
                     await runtime.stopped()
                 runtime.request_stop(f"--duration {duration} is over")
-    except TradeRuntimeError as error:
-        click.echo(f"error: {error}", err=True)
+            nursery.cancel_scope.cancel()
+    except* TradeRuntimeError:
+        click.echo(f"error: {runtime.start_error}", err=True)
     finally:
         guard.release()
     report = runtime.report
-    if report is None:
-        return EXIT_FAILED_PART
+    assert report is not None
     return _deliver(report, report_path)
 
 
-async def _show(
-    runtime: Runtime, guard: SignalGuard, tail: logging.Handler, stack: AsyncExitStack
-) -> None:
+def _view(
+    runtime: Runtime, guard: SignalGuard, tail: logging.Handler
+) -> Callable[[], Awaitable[None]]:
     from trade_runtime.cli.view import View  # noqa: PLC0415 - only a terminal needs it
 
     view = View(runtime, tail)
     guard.before_exit = view.restore
-    nursery = await stack.enter_async_context(trio.open_nursery())
-    nursery.start_soon(view.run)
+    return view.run
 
 
 def _deliver(report: StopReport, path: Path | None) -> int:

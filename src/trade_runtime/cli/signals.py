@@ -24,12 +24,21 @@ from types import FrameType
 import structlog
 import trio
 
-from trade_runtime.errors import EXIT_FORCED
+from trade_runtime.errors import EXIT_FORCED, StrategyBlocked
+from trade_runtime.managers.strategies import StrategyHost
 from trade_runtime.runtime import Runtime
 
 log = structlog.get_logger("signals")
 
+STRATEGY_HOST = StrategyHost.__module__
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+TICK_SECS = 0.1
+"""How often, during a stop, an alarm looks at the loop from outside."""
+
+BLOCKED_SECS = 0.4
+"""How long the loop may stand still during a stop; then the strategy that blocks it is interrupted."""
 
 FORCED_EXIT_SECS = 2.0
 """How long a forced exit may take to log its stacks and write its report."""
@@ -56,6 +65,8 @@ class SignalGuard:
         self._token: trio.lowlevel.TrioToken | None = None
         self._root: trio.lowlevel.Task | None = None
         self._forced = 0
+        self._cap_at: float | None = None
+        self._armed_at = 0.0
 
     def install(self) -> dict[int, signal._HANDLER]:
         """Take SIGINT and SIGTERM, and SIGALRM where there is one; return the handlers before."""
@@ -71,7 +82,7 @@ class SignalGuard:
         self._token = trio.lowlevel.current_trio_token()
         self._root = trio.lowlevel.current_root_task()
         self._runtime = runtime
-        runtime.ladder.on_start = self.arm_cap
+        runtime.on_stop_begins = self.arm_cap
         if self.received:
             runtime.request_stop(self.received[0])
 
@@ -84,13 +95,13 @@ class SignalGuard:
 
     def arm_cap(self) -> None:
         """Start the clock of the total cap, outside the loop; once it runs it is not set again."""
-        if self._runtime is None:
+        if self._runtime is None or self._cap_at is not None:
             return
         cap = self._runtime.settings.shutdown.timeout_secs
+        self._armed_at = trio.current_time()
+        self._cap_at = self._armed_at + cap
         if hasattr(signal, "setitimer"):
-            if signal.getitimer(signal.ITIMER_REAL)[0]:
-                return
-            signal.setitimer(signal.ITIMER_REAL, cap)
+            signal.setitimer(signal.ITIMER_REAL, TICK_SECS, TICK_SECS)
         faulthandler.dump_traceback_later(cap + WEDGED_SECS, exit=True, file=_stderr_fd())
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -110,9 +121,15 @@ class SignalGuard:
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         runtime = self._runtime
-        if runtime is not None:
+        if runtime is None or self._cap_at is None:
+            return
+        now = trio.current_time()
+        if now >= self._cap_at:
             cap = runtime.settings.shutdown.timeout_secs
             self.force_exit(f"the stop took longer than shutdown.timeout_secs = {cap}", frame)
+        silent_since = max(runtime.turned_at, self._armed_at)
+        if now - silent_since >= BLOCKED_SECS and _in_strategy(frame):
+            raise StrategyBlocked(f"it blocked the loop for {BLOCKED_SECS} s during a stop")
 
     def force_exit(self, why: str, frame: FrameType | None) -> None:
         """Log every stack, leave a report, flush, and end the process with status 1."""
@@ -167,6 +184,22 @@ def _is_within(innermost: FrameType | None, frame: FrameType) -> bool:
         if innermost is frame:
             return True
         innermost = innermost.f_back
+    return False
+
+
+def _in_strategy(frame: FrameType | None) -> bool:
+    """Whether a strategy's own code is what runs, called by its host with nothing of ours between.
+
+    Only there is it safe to raise: code of ours would be left in the middle of a change.
+    """
+    depth = 0
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module == STRATEGY_HOST:
+            return depth > 0
+        if module.startswith("trade_runtime.") and not module.startswith("trade_runtime.demo"):
+            return False
+        frame, depth = frame.f_back, depth + 1
     return False
 
 

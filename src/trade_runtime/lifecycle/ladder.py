@@ -75,7 +75,7 @@ class Ladder:
         self.results: list[StageResult] = []
         self.current: StageResult | None = None
         self.on_start: Callable[[], None] = lambda: None
-        """Called when the stop begins. Who enforces the total cap from outside the loop sets it."""
+        """Called when the stop begins. Set by the runtime."""
         self._started_at: float | None = None
         budgets: Mapping[str, float] = {
             "strategies": config.order_timeout_secs,

@@ -112,7 +112,8 @@ class TradingState:
             f"{order!r} {order.cancel_requested} {sorted(order.trade_ids)}"
             for order in sorted(self.orders.values(), key=lambda o: o.id)
         ]
-        for p in sorted(self.ledger, key=lambda p: (p.strategy, p.instrument)):
+        traded = (p for p in self.ledger if p.fees)  # one that was only asked for is not state
+        for p in sorted(traded, key=lambda p: (p.strategy, p.instrument)):
             fees = sorted(p.fees.items())
             lines.append(f"{p!r} {p.realised} {fees} {p.opened_ns}")
         return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()

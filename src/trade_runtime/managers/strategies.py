@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 import trio
 
-from trade_runtime.errors import ConfigError, OrderRefused
+from trade_runtime.errors import ConfigError, OrderRefused, StrategyBlocked
 from trade_runtime.lifecycle.ladder import Ladder, StageResult
 from trade_runtime.lifecycle.layer import Layer, open_layer
 from trade_runtime.machines.bars import BarBuilder
@@ -30,6 +30,9 @@ from trade_runtime.protocols import Clock
 from trade_runtime.strategy import Strategy
 
 log = structlog.get_logger("strategies")
+
+STRATEGY_FAILURES = (Exception, SystemExit, StrategyBlocked)
+"""What a strategy's code may raise without harm to the others."""
 
 PLAIN_HANDLERS = ("on_quote", "on_trade", "on_bar", "on_book", "on_order", "on_fill", "on_stale")
 """Handlers that must not be async: they are called on the way of an event."""
@@ -74,7 +77,7 @@ class StrategyHost:
                     handler(event)
                 except OrderRefused as refused:
                     self._refused(refused)
-                except (Exception, SystemExit) as error:
+                except STRATEGY_FAILURES as error:
                     self.fail(error)
 
         return call
@@ -106,7 +109,7 @@ class StrategyHost:
         try:
             for reader in self.trader.order_readers:
                 reader.put(update)
-        except (Exception, SystemExit) as error:
+        except STRATEGY_FAILURES as error:
             self.fail(error)
         self._guarded(self.strategy.on_order)(update)
 
@@ -140,7 +143,7 @@ class StrategyHost:
                 await result
         except OrderRefused as refused:
             self._refused(refused)
-        except (Exception, SystemExit) as error:
+        except STRATEGY_FAILURES as error:
             self.fail(error)
 
     async def run(self) -> None:
@@ -154,7 +157,7 @@ class StrategyHost:
                     self._refused(refused)
                 else:
                     self.fail(refused)
-            except (Exception, SystemExit) as error:
+            except STRATEGY_FAILURES as error:
                 self.fail(error)
 
     async def stop(self, reason: str, result: StageResult) -> None:
