@@ -38,7 +38,7 @@ TICK_SECS = 0.1
 """How often, during a stop, an alarm looks at the loop from outside."""
 
 BLOCKED_SECS = 0.4
-"""How long the loop may stand still during a stop; then the strategy that blocks it is interrupted."""
+"""How long the loop may stand still during a stop; then who blocks it is interrupted."""
 
 FORCED_EXIT_SECS = 2.0
 """How long a forced exit may take to log its stacks and write its report."""
@@ -204,7 +204,8 @@ def _in_strategy(frame: FrameType | None) -> bool:
 
 
 def _is_trio(frame: FrameType) -> bool:
-    return frame.f_globals.get("__name__", "").partition(".")[0] == "trio"
+    module: str = frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] == "trio"
 
 
 def _tasks(task: trio.lowlevel.Task | None) -> Iterator[trio.lowlevel.Task]:
