@@ -2,7 +2,8 @@
 
 For each instrument: how much every strategy's long and short positions add up to, and what is still
 to be filled of live entry orders on each side, whatever their state. An order that is pending, sent
-or unknown counts in full: at its worst.
+or unknown counts in full: at its worst. An order that ended counts for the fills that the venue made
+and did not tell yet: until they are booked they are in no position.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class Exposure:
         return len(self._counted)
 
     def order_changed(self, order: Order) -> None:
-        """Count what is left of an order; nothing once it ended."""
+        """Count what is left of an order; nothing once it ended and all its fills are booked."""
         before = self._counted.get(order.id)
-        now = order.remaining if order.is_live else None
+        now = None if order.settled else order.outstanding
         if not order.spec.protective:
             key = order.spec.instrument, order.spec.side
             self._entries[key] += (now or ZERO) - (before or ZERO)

@@ -180,6 +180,15 @@ class Order:
         return self.spec.quantity - self.filled
 
     @property
+    def outstanding(self) -> Decimal:
+        """What fills may still be told: of a live order all that remains, of one that ended what the
+        venue executed and has not told.
+        """
+        if self.is_live:
+            return self.remaining
+        return max((self.closed_filled or ZERO) - self.filled, ZERO)
+
+    @property
     def average_price(self) -> Decimal | None:
         """The average price of its fills."""
         return self.notional / self.filled if self.filled else None
