@@ -163,8 +163,9 @@ async def _ask(
             try:
                 return await source.instruments(symbols)
             except VenueError as error:
-                last = str(error)
-                log.warning("Venue does not say what it trades", venue=name, error=last)
+                if last != str(error):  # the same again and again would only fill the log
+                    last = str(error)
+                    log.warning("Venue does not say what it trades", venue=name, error=last)
             await trio.sleep(START_RETRY_SECS)
     raise VenueError(
         f"venue {name!r} did not say what it trades within {START_TIMEOUT_SECS} s: {last}"

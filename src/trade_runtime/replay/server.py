@@ -84,6 +84,7 @@ class _Server:
         self._log = log
         self._answers = Answers(facts)
         self._position = Position(facts)
+        self._furthest = self._position
         self._connections = 0
         self._refused_until = -math.inf
         self._rest_began: dict[int, float] = {}
@@ -166,6 +167,7 @@ class _Server:
             speed=self._speed,
             at_end=self._at_end,
         )
+        self._furthest = self._latest()
         self._position = feed.position
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, wire, nursery.cancel_scope)
@@ -193,7 +195,14 @@ class _Server:
                 if self._stale_left[index] > 0:
                     self._stale_left[index] -= 1
                     return self._answers.stale_depth(params)
-        return self._answers.answer(parts.path, params, self._position)
+        # A client that comes back begins anew, but the market that it asks about has not gone back.
+        # A book is what its own stream can go on from.
+        book = parts.path == "/api/v3/depth"
+        position = self._position if book else self._latest()
+        return self._answers.answer(parts.path, params, position)
+
+    def _latest(self) -> Position:
+        return max(self._furthest, self._position, key=lambda position: position.line)
 
     def _active(self, kind: str) -> list[tuple[int, Fault]]:
         """Return the faults of REST that hold now; the first request starts the time of each."""
