@@ -2,8 +2,10 @@
 
 For each instrument: how much every strategy's long and short positions add up to, and what is still
 to be filled of live entry orders on each side, whatever their state. An order that is pending, sent
-or unknown counts in full: at its worst. An order that ended counts for the fills that the venue made
-and did not tell yet: until they are booked they are in no position.
+or unknown counts in full: at its worst. An order that ended counts for the fills that the venue
+made and did not tell yet: until they are booked they are in no position. A protective stop counts
+as far as it goes beyond the position that it closes: one whose position went away by another order
+may still fill, and open one.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from collections import defaultdict
 from decimal import Decimal
 
 from trade_runtime.machines.order import Order
-from trade_runtime.model.ids import InstrumentId
-from trade_runtime.model.orders import ZERO, Side
+from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.orders import ZERO, OrderSpec, Side
+
+_Own = tuple[StrategyName, InstrumentId, Side]
 
 
 class Exposure:
@@ -22,6 +26,10 @@ class Exposure:
     def __init__(self) -> None:
         self._entries: dict[tuple[InstrumentId, Side], Decimal] = defaultdict(lambda: ZERO)
         self._counted: dict[str, Decimal] = {}
+        self._stops: dict[_Own, Decimal] = defaultdict(lambda: ZERO)
+        self._positions: dict[tuple[StrategyName, InstrumentId], Decimal] = {}
+        # Of a strategy on a side: its position there, or what its stops could make of it.
+        self._own: dict[_Own, Decimal] = defaultdict(lambda: ZERO)
         self._held: dict[tuple[InstrumentId, Side], Decimal] = defaultdict(lambda: ZERO)
 
     @property
@@ -33,18 +41,35 @@ class Exposure:
         """Count what is left of an order; nothing once it ended and all its fills are booked."""
         before = self._counted.get(order.id)
         now = None if order.settled else order.outstanding
-        if not order.spec.protective:
-            key = order.spec.instrument, order.spec.side
-            self._entries[key] += (now or ZERO) - (before or ZERO)
         if now is None:
             self._counted.pop(order.id, None)
         else:
             self._counted[order.id] = now
+        change = (now or ZERO) - (before or ZERO)
+        spec = order.spec
+        if spec.protective:
+            self._stops[spec.strategy, spec.instrument, spec.side] += change
+            self._recount(spec.strategy, spec.instrument, spec.side)
+        else:
+            self._entries[spec.instrument, spec.side] += change
 
-    def position_changed(self, instrument: InstrumentId, before: Decimal, after: Decimal) -> None:
-        """Count a strategy's position that went from `before` to `after`."""
-        self._held[instrument, Side.BUY] += max(after, ZERO) - max(before, ZERO)
-        self._held[instrument, Side.SELL] += max(-after, ZERO) - max(-before, ZERO)
+    def position_changed(
+        self, strategy: StrategyName, instrument: InstrumentId, quantity: Decimal
+    ) -> None:
+        """Count a strategy's position, which now is `quantity`."""
+        self._positions[strategy, instrument] = quantity
+        for side in Side:
+            self._recount(strategy, instrument, side)
+
+    def _recount(self, strategy: StrategyName, instrument: InstrumentId, side: Side) -> None:
+        key = strategy, instrument, side
+        now = self._reach(key, self._stops[key])
+        self._held[instrument, side] += now - self._own[key]
+        self._own[key] = now
+
+    def _reach(self, key: _Own, stops: Decimal) -> Decimal:
+        strategy, instrument, side = key
+        return max(side.sign * self._positions.get((strategy, instrument), ZERO) + stops, ZERO)
 
     def worst(self, instrument: InstrumentId, side: Side) -> Decimal:
         """Return the largest position on `side` that fills of live orders could lead to.
@@ -53,3 +78,16 @@ class Exposure:
         in the same moment: so no interleaving of fills exceeds this sum.
         """
         return self._held[instrument, side] + self._entries[instrument, side]
+
+    def worst_with(self, spec: OrderSpec) -> Decimal:
+        """Return what `worst` would be on the side of an order that is asked for."""
+        worst = self.worst(spec.instrument, spec.side)
+        if not spec.protective:
+            return worst + spec.quantity
+        key = spec.strategy, spec.instrument, spec.side
+        return worst + self._reach(key, self._stops[key] + spec.quantity) - self._own[key]
+
+    def closes(self, spec: OrderSpec) -> bool:
+        """Tell whether an order by itself can only make its strategy's position smaller."""
+        position = self._positions.get((spec.strategy, spec.instrument), ZERO)
+        return spec.quantity <= -spec.side.sign * position

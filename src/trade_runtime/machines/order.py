@@ -181,8 +181,8 @@ class Order:
 
     @property
     def outstanding(self) -> Decimal:
-        """What fills may still be told: of a live order all that remains, of one that ended what the
-        venue executed and has not told.
+        """What fills may still be told: of a live order all that remains, of one that ended what
+        the venue executed and has not told.
         """
         if self.is_live:
             return self.remaining

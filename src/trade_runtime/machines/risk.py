@@ -1,7 +1,9 @@
 """The risk gate: every order passes it, by a plain call, before its intent is recorded.
 
 Limits count what is in flight and unknown at its worst (`exposure`). Protective orders pass the
-halt and the position limit, since they can only make a position smaller.
+halt, and the position limit too as long as they are no larger than the position that they close:
+protection comes first. While a stop is being replaced, the old and the new one may both rest, and
+that overlap is the one thing that no limit holds back.
 """
 
 from __future__ import annotations
@@ -96,8 +98,22 @@ class RiskGate:
                 f"notional {notional} of {order.instrument} is below the venue's minimum"
                 f" {instrument.min_notional}",
             )
-        if order.protective:
+        if not order.protective:
+            self._check_entry(notional)
+        elif self._exposure.closes(order):
             return
+        largest = limits.max_position.get(order.instrument)
+        if largest is not None:
+            worst = self._exposure.worst_with(order)
+            if worst > largest:
+                raise OrderRefused(
+                    "risk",
+                    f"the {order.side} side of {order.instrument} could reach {worst}: above"
+                    f" max_position {largest} (open, in flight and unknown orders count in full)",
+                )
+
+    def _check_entry(self, notional: Decimal) -> None:
+        limits = self._limits
         most = limits.max_order_notional
         if most is not None and notional > most:
             raise OrderRefused("risk", f"notional {notional} is above max_order_notional {most}")
@@ -106,13 +122,4 @@ class RiskGate:
             if live >= limits.max_open_orders:
                 raise OrderRefused(
                     "risk", f"{live} orders are live: max_open_orders {limits.max_open_orders}"
-                )
-        largest = limits.max_position.get(order.instrument)
-        if largest is not None:
-            worst = self._exposure.worst(order.instrument, order.side) + order.quantity
-            if worst > largest:
-                raise OrderRefused(
-                    "risk",
-                    f"the {order.side} side of {order.instrument} could reach {worst}: above"
-                    f" max_position {largest} (open, in flight and unknown orders count in full)",
                 )

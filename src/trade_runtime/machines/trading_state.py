@@ -197,7 +197,7 @@ class TradingState:
         position = self.ledger.position(order.strategy, fill.instrument)
         before = position.quantity
         position.apply(fill)
-        self.exposure.position_changed(fill.instrument, before, position.quantity)
+        self.exposure.position_changed(order.strategy, fill.instrument, position.quantity)
         if before * position.quantity <= 0 and before:  # closed, or turned over
             key = order.strategy, fill.instrument
             self.stop_price.pop(key, None)
