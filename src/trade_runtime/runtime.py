@@ -14,16 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import attrs
 import structlog
 import trio
 
 from trade_runtime.errors import (
-    EXIT_CLEAN,
-    EXIT_FAILED_PART,
-    EXIT_FORCED,
-    EXIT_UNCLEAN,
-    ConfigError,
     StoreError,
     TradeRuntimeError,
 )
@@ -43,6 +37,7 @@ from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Clock, Environment
 from trade_runtime.settings import Settings
 from trade_runtime.strategy import Strategy
+from trade_runtime.verdict import exit_code, make_report, positions
 
 log = structlog.get_logger("runtime")
 
@@ -85,6 +80,8 @@ class Runtime:
         self.on_stop_begins: Callable[[], None] = lambda: None
         """Called when the stop begins. Who enforces the total cap from outside the loop sets it."""
         self.ladder.on_start = self._stop_begins
+        self.task: trio.lowlevel.Task | None = None
+        """The task of `serve`; every other task of the runtime is below it."""
         self._stopping = trio.Event()
         self._scope = trio.CancelScope()
         self._running = trio.Event()
@@ -112,6 +109,15 @@ class Runtime:
             self.ladder.start()
             log.info("Shutdown started", reason=reason)
             self._scope.cancel()
+
+    @property
+    def over(self) -> bool:
+        """Whether the stop is over."""
+        return self._stopped.is_set()
+
+    def positions(self) -> list[dict[str, Any]]:
+        """Return every open position and its protection, in the words of the report."""
+        return positions(self)
 
     async def running(self) -> None:
         """Return when every layer is open, or when the runtime has stopped without getting
@@ -144,6 +150,7 @@ class Runtime:
 
     async def serve(self) -> None:
         """Run from opening the first layer to the report, whatever the host cancels meanwhile."""
+        self.task = trio.lowlevel.current_task()
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._turn, name="trade_runtime/turning")
@@ -223,33 +230,11 @@ class Runtime:
         return RuntimeStopped(self.stop_reason or "failed", self._outcome_so_far())
 
     def _outcome_so_far(self) -> str:
-        return OUTCOMES[self.exit_code(forced=False)]
-
-    def exit_code(self, *, forced: bool) -> int:
-        """Return the exit code that says how the stop went, as far as it went."""
-        if forced:
-            return EXIT_FORCED
-        if isinstance(self.error, ConfigError):
-            return self.error.exit_code
-        bad = {"failed", "timed_out"}
-        # What strategies did in `halt` is their own affair: no order, position or record hangs on
-        # it.
-        unclean = any(s.outcome in bad for s in self.ladder.results if s.name != "halt")
-        if unclean or isinstance(self.error, StoreError) or self._left():
-            return EXIT_UNCLEAN
-        return EXIT_CLEAN if self.error is None else EXIT_FAILED_PART
-
-    def _left(self) -> list[str]:
-        left: list[str] = []
-        if self.venues is not None:
-            left += self.venues.open_connections
-        if self.prices is not None:
-            left += self.prices.open_connections
-        return left if self._stopped.is_set() else []
+        return OUTCOMES[exit_code(self)]
 
     def _finish(self) -> None:
         self._stopped.set()
-        self.report = self.make_report()
+        self.report = make_report(self)
         self.write_report(self.report)
         log.info(
             "Shutdown complete",
@@ -271,63 +256,6 @@ class Runtime:
             report.write(path)
         except OSError as error:
             log.error("The stop report could not be written", path=str(path), error=str(error))
-
-    def make_report(self, *, forced: bool = False) -> StopReport:
-        """Return the report of the stop, as far as it went. Plain and quick: a forced exit calls
-        it.
-        """
-        code = self.exit_code(forced=forced)
-        trading, state = self.trading, self.state
-        left_open = list(trading.left_open) if trading is not None else []
-        if trading is not None and forced:
-            left_open = [order.id for order in trading.orders.trading.entries()]
-        opened = list(trading.open_at_stop) if trading is not None else []
-        return StopReport(
-            runtime=self.settings.runtime.name,
-            reason=self.stop_reason or "",
-            outcome=OUTCOMES.get(code, "failed"),
-            exit_code=code,
-            started_at=self.started_at,
-            stopped_at=iso(self.clock.now_ns()),
-            duration_secs=round(self.ladder.took_secs, 6),
-            stages=[attrs.evolve(stage) for stage in self.ladder.stages()],
-            orders={
-                "open_at_stop": len(opened),
-                "cancelled": len(set(opened) - set(left_open)),
-                "left_open": left_open,
-            },
-            positions=self.positions(),
-            state={
-                "flushed": state is not None and state.flushed,
-                "verified": state is not None and state.verified,
-                "records": 0 if state is None else state.seq,
-            },
-            market_data={
-                i: attrs.asdict(view.stats)
-                for i, view in (self.prices.views if self.prices is not None else {}).items()
-            },
-            strategies=[
-                {"name": h.name, "outcome": h.outcome, "detail": h.detail} for h in self.hosts
-            ],
-            tasks_left=[],
-            connections_left=self._left(),
-            error="" if self.error is None else f"{type(self.error).__name__}: {self.error}",
-        )
-
-    def positions(self) -> list[dict[str, Any]]:
-        """Return every open position and its protection, as the report tells it."""
-        if self.trading is None:
-            return []
-        return [
-            {
-                "strategy": cover.position.strategy,
-                "instrument": cover.position.instrument,
-                "quantity": str(cover.position.quantity),
-                "protected": cover.plan.resting >= abs(cover.position.quantity),
-                "stop_order": cover.stop_order,
-            }
-            for cover in self.trading.guard.covers()
-        ]
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

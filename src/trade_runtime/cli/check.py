@@ -41,7 +41,7 @@ def check_command(config: Path, offline: bool) -> None:
         click.echo(line)
 
 
-def complain(error: TradeRuntimeError) -> None:
+def complain(error: BaseException) -> None:
     """Write an error to stderr, `error: ` before each mistake."""
     for line in str(error).splitlines():
         click.echo(f"error: {line}", err=True)

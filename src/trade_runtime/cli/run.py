@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
 import trio
 
+from trade_runtime.cli.check import complain
 from trade_runtime.cli.logs import FdHandler, configure_logs
 from trade_runtime.cli.preflight import preflight
 from trade_runtime.cli.signals import SignalGuard
@@ -20,6 +20,9 @@ from trade_runtime.errors import EXIT_UNCLEAN, TradeRuntimeError
 from trade_runtime.lifecycle.report import StopReport
 from trade_runtime.runtime import Runtime, create_runtime, run_runtime
 from trade_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from trade_runtime.cli.view import TailHandler
 
 log = structlog.get_logger("cli")
 
@@ -83,14 +86,14 @@ def execute(
         view_wanted = _set_up_logs(settings, log_format)
         return trio.run(_main, settings, guard, report, duration, view_wanted)
     except TradeRuntimeError as error:
-        click.echo(f"error: {error}", err=True)
+        complain(error)
         return error.exit_code
 
 
-def _set_up_logs(settings: Settings, log_format: str | None) -> logging.Handler | None:
+def _set_up_logs(settings: Settings, log_format: str | None) -> TailHandler | None:
     """Configure the logs; return the tail that the live view shows, where there is one."""
     chosen = log_format or settings.log.format
-    tail: logging.Handler | None = None
+    tail = None
     if chosen == "auto" and sys.stdout.isatty() and sys.stderr.isatty():
         from trade_runtime.cli.view import TailHandler  # noqa: PLC0415 - only a terminal needs it
 
@@ -106,7 +109,7 @@ async def _main(
     guard: SignalGuard,
     report_path: Path | None,
     duration: float | None,
-    tail: logging.Handler | None,
+    tail: TailHandler | None,
 ) -> int:
     for warning in await preflight(settings, ask_venues=True):
         log.warning(warning)
@@ -121,8 +124,8 @@ async def _main(
                     await runtime.stopped()
                 runtime.request_stop(f"--duration {duration} is over")
             nursery.cancel_scope.cancel()
-    except* TradeRuntimeError:
-        click.echo(f"error: {runtime.start_error}", err=True)
+    except* TradeRuntimeError as group:
+        complain(runtime.start_error or group)
     finally:
         guard.release()
     report = runtime.report
@@ -131,7 +134,7 @@ async def _main(
 
 
 def _view(
-    runtime: Runtime, guard: SignalGuard, tail: logging.Handler
+    runtime: Runtime, guard: SignalGuard, tail: TailHandler
 ) -> Callable[[], Awaitable[None]]:
     from trade_runtime.cli.view import View  # noqa: PLC0415 - only a terminal needs it
 

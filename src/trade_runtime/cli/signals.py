@@ -27,6 +27,7 @@ import trio
 from trade_runtime.errors import EXIT_FORCED, StrategyBlocked
 from trade_runtime.managers.strategies import StrategyHost
 from trade_runtime.runtime import Runtime
+from trade_runtime.verdict import make_report
 
 log = structlog.get_logger("signals")
 
@@ -159,7 +160,7 @@ class SignalGuard:
             return
         reason = runtime.stop_reason or self.received[0]
         runtime.stop_reason = f"{reason}; forced: {why}"
-        report = runtime.make_report(forced=True)
+        report = make_report(runtime, forced=True)
         if self.report_path is not None:
             report.write(self.report_path)
         runtime.write_report(report)

@@ -41,7 +41,9 @@ class StopReport:
         started_at, stopped_at: ISO 8601, UTC.
         duration_secs: of the stop, from its request to its end.
         stages: every stage in order: name, layer, budget_secs, took_secs, outcome, detail.
-        orders: `open_at_stop` and `cancelled` (numbers), `left_open` (ids).
+        orders: of the entry orders that were live when the stop began, how many there were
+            (`open_at_stop`), how many were `cancelled` and `filled` since; and the ids of those
+            that may still rest (`left_open`).
         positions: each open one: strategy, instrument, quantity, protected, stop_order.
         state: `flushed`, `verified`, `records`.
         market_data: by instrument: quotes, trades, book_updates, resyncs, reconnects, rest_polls.

@@ -31,6 +31,9 @@ GUARD_SECS = 0.25
 REFUSED_WAIT_SECS = 2.0
 """How long after a stop was refused the next try waits, while trading."""
 
+CLOSE_RETRY_SECS = 10.0
+"""How long after a try to close a position that overstayed the next one waits."""
+
 Key = tuple[StrategyName, InstrumentId]
 
 
@@ -72,6 +75,7 @@ class ProtectionGuard:
         self._due: dict[Key, float] = {}
         """Positions to look at, and until when the strategy may still act by itself."""
         self._reported: set[Key] = set()
+        self._close_after: dict[Key, float] = {}
         self._overdue: set[tuple[Key, int]] = set()
         orders.on_position = self.mark
 
@@ -236,8 +240,16 @@ class ProtectionGuard:
             for o in self._orders.trading.live()
             if (o.strategy, o.instrument) == key
         )
-        if self._risk.max_position_action != "close" or closing:
+        now = trio.current_time()
+        if (
+            self._risk.max_position_action != "close"
+            or closing
+            or now < self._close_after.get(key, 0)
+        ):
             return
+        # One that is refused or rejected is not tried again at once. On a spot venue the stop may
+        # hold the balance that the closing order needs; it stays, as the better of the two.
+        self._close_after[key] = now + CLOSE_RETRY_SECS
         side = Side.SELL if position.quantity > 0 else Side.BUY
         try:
             self._orders.place(

@@ -81,6 +81,8 @@ class StateManager:
         """Why nothing more can be written; None while the store works."""
         self.flushed = False
         """The stage `flush` made all durable that was recorded until then."""
+        self.closed = False
+        """The store is closed: no connection to it is open."""
         self.verified = False
         """The stage `verify` read everything back and found it as it should be."""
         self.durable_seq = 0
@@ -250,8 +252,8 @@ async def open_state(
     """
     stack = AsyncExitStack()
     store = await stack.enter_async_context(opened)
+    state = StateManager(store, settings, clock)
     try:
-        state = StateManager(store, settings, clock)
         await state.load()
         tag = state.trading.tag or "".join(rng.choice(_TAG_LETTERS) for _ in range(_TAG_LENGTH))
         state.record(RuntimeStarted(name, tag, __version__, platform.node(), os.getpid()))
@@ -271,6 +273,7 @@ async def open_state(
     finally:
         with ladder.stage("verify"):
             await stack.aclose()
+            state.closed = True
 
 
 @asynccontextmanager

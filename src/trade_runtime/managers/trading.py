@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import structlog
 import trio
@@ -15,6 +16,7 @@ from trade_runtime.errors import VenueError
 from trade_runtime.lifecycle.ladder import Ladder, StageResult
 from trade_runtime.lifecycle.layer import open_layer
 from trade_runtime.lifecycle.supervision import supervise
+from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.protect import Key, ProtectionGuard
@@ -47,10 +49,20 @@ class Trading:
         self.orders = orders
         self.guard = guard
         self.reconcilers = reconcilers
-        self.open_at_stop: list[str] = []
+        self.stopping: list[Order] = []
         """Entry orders that were live when the stop began to cancel."""
-        self.left_open: list[str] = []
-        """Entry orders that may still rest at a venue, as far as anyone can know."""
+
+    def orders_report(self) -> dict[str, Any]:
+        """Return what became of the entry orders of the stop, as the report tells it."""
+        left = [order.id for order in self.orders.trading.entries()]
+        filled = sum(order.state is OrderState.FILLED for order in self.stopping)
+        ended = sum(order.ended for order in self.stopping)
+        return {
+            "open_at_stop": len(self.stopping),
+            "cancelled": ended - filled,
+            "filled": filled,
+            "left_open": left,
+        }
 
     async def recovered(self) -> None:
         """Return when every venue has agreed with the journal.
@@ -87,8 +99,8 @@ class Trading:
     async def cancel_entries(self, result: StageResult) -> None:
         """Cancel every entry order until the venues themselves prove that none is left."""
         trading = self.orders.trading
-        self.open_at_stop = [order.id for order in trading.entries()]
-        for order in trading.entries():
+        self.stopping = trading.entries()
+        for order in self.stopping:
             self.orders.cancel(order, "the runtime stops")
         try:
             while True:
@@ -99,12 +111,12 @@ class Trading:
                 protective = {o.id for o in trading.live() if o.spec.protective}
                 entries = [r for r in resting if r.client_order_id not in protective]
                 if not silent and not entries and not trading.entries():
-                    result.detail = f"{len(self.open_at_stop)} orders cancelled or filled"
+                    result.detail = f"{len(self.stopping)} orders cancelled or filled"
                     return
         finally:
-            self.left_open = [order.id for order in trading.entries()]
-            if self.left_open:
-                result.fail(f"{len(self.left_open)} orders may rest: {_some(self.left_open)}")
+            left = [order.id for order in trading.entries()]
+            if left:
+                result.fail(f"{len(left)} orders may rest: {_some(left)}")
 
     async def protect_positions(self, result: StageResult) -> None:
         """Have every position covered by stops that rest, proven by asking the venues."""
@@ -135,7 +147,7 @@ class Trading:
                 result.fail(f"not protected: {_some(bare)}" + (f" ({why})" if why else ""))
 
 
-def _some(names: list[str], most: int = 10) -> str:
+def _some(names: Sequence[str], most: int = 10) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
 

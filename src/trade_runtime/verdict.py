@@ -1,0 +1,114 @@
+"""What a stop comes to: its exit code and its report, from what the layers know.
+
+Plain and quick functions: a forced exit calls them from a signal's handler, in the middle of
+anything. Stands just below `runtime`, which it only reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from trade_runtime.errors import (
+    EXIT_CLEAN,
+    EXIT_FAILED_PART,
+    EXIT_FORCED,
+    EXIT_UNCLEAN,
+    ConfigError,
+    StoreError,
+)
+from trade_runtime.lifecycle.report import OUTCOMES, StopReport, iso
+
+if TYPE_CHECKING:
+    from trade_runtime.runtime import Runtime
+
+NO_ORDERS: Final = {"open_at_stop": 0, "cancelled": 0, "filled": 0, "left_open": []}
+
+
+def exit_code(runtime: Runtime, *, forced: bool = False) -> int:
+    """Return the exit code that says how the stop went, as far as it went."""
+    if forced:
+        return EXIT_FORCED
+    if isinstance(runtime.error, ConfigError):
+        return runtime.error.exit_code
+    # What strategies did in `halt` is their own affair: no order, position or record hangs on it.
+    results = (stage for stage in runtime.ladder.results if stage.name != "halt")
+    unclean = any(stage.outcome in ("failed", "timed_out") for stage in results)
+    over = runtime.over and (connections_left(runtime) or tasks_left(runtime))
+    if unclean or over or isinstance(runtime.error, StoreError):
+        return EXIT_UNCLEAN
+    return EXIT_CLEAN if runtime.error is None else EXIT_FAILED_PART
+
+
+def make_report(runtime: Runtime, *, forced: bool = False) -> StopReport:
+    """Return the report of the stop, as far as it went."""
+    code = exit_code(runtime, forced=forced)
+    trading, state, prices = runtime.trading, runtime.state, runtime.prices
+    return StopReport(
+        runtime=runtime.settings.runtime.name,
+        reason=runtime.stop_reason or "",
+        outcome=OUTCOMES.get(code, "failed"),
+        exit_code=code,
+        started_at=runtime.started_at,
+        stopped_at=iso(runtime.clock.now_ns()),
+        duration_secs=round(runtime.ladder.took_secs, 6),
+        stages=[attrs.evolve(stage) for stage in runtime.ladder.stages()],
+        orders=NO_ORDERS if trading is None else trading.orders_report(),
+        positions=positions(runtime),
+        state={
+            "flushed": state is not None and state.flushed,
+            "verified": state is not None and state.verified,
+            "records": 0 if state is None else state.seq,
+        },
+        market_data={
+            instrument: attrs.asdict(view.stats)
+            for instrument, view in (prices.views if prices is not None else {}).items()
+        },
+        strategies=[
+            {"name": host.name, "outcome": host.outcome, "detail": host.detail}
+            for host in runtime.hosts
+        ],
+        tasks_left=tasks_left(runtime),
+        connections_left=connections_left(runtime),
+        error="" if runtime.error is None else f"{type(runtime.error).__name__}: {runtime.error}",
+    )
+
+
+def positions(runtime: Runtime) -> list[dict[str, Any]]:
+    """Return every open position and its protection, as the report tells it."""
+    if runtime.trading is None:
+        return []
+    return [
+        {
+            "strategy": cover.position.strategy,
+            "instrument": cover.position.instrument,
+            "quantity": str(cover.position.quantity),
+            "protected": cover.plan.resting >= abs(cover.position.quantity),
+            "stop_order": cover.stop_order,
+        }
+        for cover in runtime.trading.guard.covers()
+    ]
+
+
+def connections_left(runtime: Runtime) -> list[str]:
+    """Return the names of the connections that are open: streams, private ones, the store."""
+    left: list[str] = []
+    if runtime.venues is not None:
+        left += runtime.venues.open_connections
+    if runtime.prices is not None:
+        left += runtime.prices.open_connections
+    if runtime.state is not None and not runtime.state.closed:
+        left.append("store")
+    return left
+
+
+def tasks_left(runtime: Runtime) -> list[str]:
+    """Return the names of the tasks of the runtime that still run."""
+    waiting = [] if runtime.task is None else list(runtime.task.child_nurseries)
+    left: list[str] = []
+    while waiting:
+        for task in waiting.pop().child_tasks:
+            left.append(task.name)
+            waiting += task.child_nurseries
+    return sorted(left)
