@@ -59,13 +59,18 @@ def plan(quantity: Decimal, needed: Decimal, stops: Sequence[Order]) -> Protecti
     elif not coming:
         size = abs(quantity)
         keep = resting
+        kept = []
         # The oldest go first: the newest carries the price that was wanted last.
         for stop in useful:
-            if stop.state is OrderState.OPEN and keep - stop.remaining >= size:
+            if keep - stop.remaining >= size:
                 keep -= stop.remaining
                 cancel.append(stop)
-        if keep > size and len(useful) - (len(cancel) - len(useless)) == 1 and needed == size:
-            place = size  # then the larger one is superfluous, and the next plan cancels it
+            else:
+                kept.append(stop)
+        if keep > size and needed == size:
+            # None of them can go without uncovering a part: that part is placed first. Then the
+            # oldest is superfluous, and the next plan cancels it.
+            place = size - (keep - kept[0].remaining)
     return ProtectionPlan(place, tuple(cancel), resting, needed)
 
 
