@@ -1,14 +1,15 @@
 """What a stop comes to: its exit code and its report, from what the layers know.
 
 Plain and quick functions: a forced exit calls them from a signal's handler, in the middle of
-anything. Stands just below `runtime`, which it only reads.
+anything. Stands just below `runtime`, of which it only reads what `Stopping` names.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
+import trio
 
 from trade_runtime.errors import (
     EXIT_CLEAN,
@@ -18,15 +19,42 @@ from trade_runtime.errors import (
     ConfigError,
     StoreError,
 )
+from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, iso
+from trade_runtime.managers.prices import PriceManager
+from trade_runtime.managers.state import StateManager
+from trade_runtime.managers.strategies import StrategyHost
+from trade_runtime.managers.trading import Trading
+from trade_runtime.managers.venues import VenueManager
+from trade_runtime.protocols import Clock
+from trade_runtime.settings import Settings
 
-if TYPE_CHECKING:
-    from trade_runtime.runtime import Runtime
+
+class Stopping(Protocol):
+    """A runtime, as far as a verdict on its stop needs to know it."""
+
+    settings: Settings
+    ladder: Ladder
+    clock: Clock
+    started_at: str
+    stop_reason: str | None
+    error: Exception | None
+    task: trio.lowlevel.Task | None
+    state: StateManager | None
+    venues: VenueManager | None
+    prices: PriceManager | None
+    trading: Trading | None
+    hosts: list[StrategyHost]
+
+    @property
+    def over(self) -> bool:
+        """Whether the stop is over."""
+
 
 NO_ORDERS: Final = {"open_at_stop": 0, "cancelled": 0, "filled": 0, "left_open": []}
 
 
-def exit_code(runtime: Runtime, *, forced: bool = False) -> int:
+def exit_code(runtime: Stopping, *, forced: bool = False) -> int:
     """Return the exit code that says how the stop went, as far as it went."""
     if forced:
         return EXIT_FORCED
@@ -41,7 +69,7 @@ def exit_code(runtime: Runtime, *, forced: bool = False) -> int:
     return EXIT_CLEAN if runtime.error is None else EXIT_FAILED_PART
 
 
-def make_report(runtime: Runtime, *, forced: bool = False) -> StopReport:
+def make_report(runtime: Stopping, *, forced: bool = False) -> StopReport:
     """Return the report of the stop, as far as it went."""
     code = exit_code(runtime, forced=forced)
     trading, state, prices = runtime.trading, runtime.state, runtime.prices
@@ -75,7 +103,7 @@ def make_report(runtime: Runtime, *, forced: bool = False) -> StopReport:
     )
 
 
-def positions(runtime: Runtime) -> list[dict[str, Any]]:
+def positions(runtime: Stopping) -> list[dict[str, Any]]:
     """Return every open position and its protection, as the report tells it."""
     if runtime.trading is None:
         return []
@@ -91,7 +119,7 @@ def positions(runtime: Runtime) -> list[dict[str, Any]]:
     ]
 
 
-def connections_left(runtime: Runtime) -> list[str]:
+def connections_left(runtime: Stopping) -> list[str]:
     """Return the names of the connections that are open: streams, private ones, the store."""
     left: list[str] = []
     if runtime.venues is not None:
@@ -103,7 +131,7 @@ def connections_left(runtime: Runtime) -> list[str]:
     return left
 
 
-def tasks_left(runtime: Runtime) -> list[str]:
+def tasks_left(runtime: Stopping) -> list[str]:
     """Return the names of the tasks of the runtime that still run."""
     waiting = [] if runtime.task is None else list(runtime.task.child_nurseries)
     left: list[str] = []
