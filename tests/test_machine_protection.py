@@ -71,6 +71,12 @@ class TestPlans:
         made = planned("-1", old)
         assert (Decimal(1), (old,), False) == (made.place, made.cancel, made.covered)
 
+    def test_many_small_stops_become_one(self) -> None:
+        """A position that grew by many fills gets one stop for all of it, then loses the others."""
+        small = [stop("1") for _ in range(5)]
+        assert (Decimal(5), ()) == (planned("5", *small).place, planned("5", *small).cancel)
+        assert tuple(small) == planned("5", *small, stop("5")).cancel
+
     def test_the_newest_stops_stay(self) -> None:
         """Of two that each cover it all, the older one goes."""
         old, new = stop("2"), stop("2")

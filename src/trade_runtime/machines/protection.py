@@ -16,6 +16,10 @@ import attrs
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.model.orders import ZERO, Side
 
+MAX_STOPS = 4
+"""Stops that one position keeps; beyond that one for its whole size replaces them. Venues bound how
+many stops may rest: Binance Spot five for a symbol (its filter MAX_NUM_ALGO_ORDERS)."""
+
 
 @attrs.frozen
 class ProtectionPlan:
@@ -71,6 +75,8 @@ def plan(quantity: Decimal, needed: Decimal, stops: Sequence[Order]) -> Protecti
             # None of them can go without uncovering a part: that part is placed first. Then the
             # oldest is superfluous, and the next plan cancels it.
             place = size - (keep - kept[0].remaining)
+        elif len(kept) > MAX_STOPS and needed == size:
+            place = size  # one for all: then each of the others is superfluous
     return ProtectionPlan(place, tuple(cancel), resting, needed)
 
 

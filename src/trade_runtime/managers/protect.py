@@ -15,7 +15,7 @@ import trio
 
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.ledger import Position
-from trade_runtime.machines.order import OrderState
+from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.ids import InstrumentId, StrategyName
@@ -75,6 +75,8 @@ class ProtectionGuard:
         self._due: dict[Key, float] = {}
         """Positions to look at, and until when the strategy may still act by itself."""
         self._reported: set[Key] = set()
+        self._placed: dict[Key, Order] = {}
+        """The last stop that was placed for a position, while it is being covered."""
         self._close_after: dict[Key, float] = {}
         self._overdue: set[tuple[Key, int]] = set()
         orders.on_position = self.mark
@@ -106,10 +108,14 @@ class ProtectionGuard:
         cover = self.cover(key)
         self._cancel_superfluous(cover)
         if cover.plan.place and now >= due:
-            if self._place(cover) is not None:
+            placed = self._placed.get(key)
+            rejected = placed is not None and placed.state is OrderState.REJECTED
+            if rejected or self._place(cover) is not None:
+                self._placed.pop(key, None)
                 self._due[key] = now + REFUSED_WAIT_SECS
         elif cover.plan.covered and not cover.plan.cancel and not cover.plan.place:
             del self._due[key]
+            self._placed.pop(key, None)
             self._reported.discard(key)
 
     def cover(self, key: Key) -> Cover:
@@ -161,6 +167,7 @@ class ProtectionGuard:
             except OrderRefused as refused:
                 problem = str(refused)
             else:
+                self._placed[key] = stop
                 log.info(
                     "Missing stop-loss placed",
                     order=stop.id,
