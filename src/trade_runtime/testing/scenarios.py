@@ -1,0 +1,128 @@
+"""Scenarios: what trades in a simulated world, by name.
+
+A scenario says which strategies run with which settings on which market; the seed says the rest. A
+new one registers with `SCENARIOS[name] = Scenario(...)`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from trade_runtime.lifecycle.clock import VIRTUAL_EPOCH_NS
+from trade_runtime.settings import Settings
+from trade_runtime.strategy import Strategy
+from trade_runtime.testing.market import Market, Symbol
+from trade_runtime.testing.smoke import Asked, Holder, Maker, Taker
+
+FOLDER = tempfile.gettempdir()
+"""A folder that exists; a simulated runtime leaves no file in it."""
+
+TICK_NS = 50_000_000
+
+
+@attrs.frozen
+class Scenario:
+    """What trades in a world.
+
+    Attributes:
+        name: by which it is asked for.
+        about: a sentence.
+        settings: makes the settings of one life, from the seed and the life's number.
+        strategies: makes them for one life; each is to pass on every order that it asked for.
+        market: makes the market, from the seed.
+        balances: what the account holds at first.
+        run_secs: how long the first life trades before its ordered stop, in virtual time.
+        restart_secs: how long a later one does.
+        settle_secs: how long a request may be under way.
+        bare_secs: the bound W: how long a position may be without the stop-loss that it needs
+            while a runtime lives.
+    """
+
+    name: str
+    about: str
+    settings: Callable[[int, int], Settings]
+    strategies: Callable[[Asked], Sequence[Strategy]]
+    market: Callable[[int], Market]
+    balances: Mapping[str, Decimal]
+    run_secs: float
+    restart_secs: float
+    settle_secs: float
+    bare_secs: float
+
+
+LATENCY_MS = 20
+DELAY_MS = 60
+
+_SMOKE: dict[str, Any] = {
+    "runtime": {"name": "smoke", "data_dir": FOLDER},
+    "store": {"url": "memory:///journal", "commit_secs": 0.2},
+    "orders": {"ack_timeout_secs": 0.25, "reconcile_secs": 0.6},
+    "protection": {"required": "all", "stop_pct": 0.5, "grace_secs": 0.25},
+    "risk": {
+        "max_position": {"ETHUSDT.paper": "2.5", "BTCUSDT.paper": "0.1"},
+        "max_open_orders": 20,
+    },
+    "venues": {
+        "market": {"kind": "scripted"},
+        "paper": {
+            "kind": "paper",
+            "market_data": "market",
+            "latency_ms": LATENCY_MS,
+            "faults": [
+                {"kind": "duplicate", "on": "event", "probability": 0.15},
+                {"kind": "delay", "on": "event", "probability": 0.15, "delay_ms": DELAY_MS},
+                {"kind": "drop", "on": "event", "probability": 0.08},
+            ],
+        },
+    },
+}
+
+
+@lru_cache(maxsize=64)
+def _smoke_settings(seed: int, life: int) -> Settings:
+    runtime = {**_SMOKE["runtime"], "seed": seed * 1000 + life}
+    return Settings.from_mapping({**_SMOKE, "runtime": runtime}, Path())
+
+
+@lru_cache(maxsize=8)
+def _smoke_market(seed: int) -> Market:
+    return Market(
+        [
+            Symbol("ETHUSDT", "ETH", "USDT", 2500.0, "0.01"),
+            Symbol(
+                "BTCUSDT", "BTC", "USDT", 60000.0, "0.001", swing=0.006, period_ticks=44, size=0.05
+            ),
+        ],
+        seed,
+        tick_ns=TICK_NS,
+        epoch_ns=VIRTUAL_EPOCH_NS,
+    )
+
+
+def _smoke_strategies(asked: Asked) -> Sequence[Strategy]:
+    return [Maker(asked), Taker(asked), Holder(asked)]
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "smoke": Scenario(
+        name="smoke",
+        about="three strategies of both styles; fills in parts, stops that wake, events that come"
+        " twice, late, out of order or never",
+        settings=_smoke_settings,
+        strategies=_smoke_strategies,
+        market=_smoke_market,
+        balances={"USDT": Decimal(1_000_000), "ETH": Decimal(100), "BTC": Decimal(10)},
+        run_secs=3.0,
+        restart_secs=1.0,
+        settle_secs=LATENCY_MS / 1000,
+        bare_secs=1.5,
+    )
+}
+"""Every scenario by its name."""
