@@ -146,13 +146,13 @@ def small_recording(
             asks.append([price(bid), "0.000"])
         if bid < before:
             bids.append([price(before), "0.000"])
+        top = {"u": first + 9, "s": "ETHUSDT", "b": price(bid), "B": "1.500"}
+        text = frame("ethusdt@bookTicker", {**top, "a": price(bid + 1), "A": "0.250"})
+        lines.append(f"{at_ns} {text}")
         data = {"e": "depthUpdate", "E": ms, "s": "ETHUSDT", "U": first, "u": first + 9}
         if step + 1 != gone:
             text = frame("ethusdt@depth@100ms", {**data, "b": bids, "a": asks})
-            lines.append(f"{at_ns} {text}")
-        top = {"u": first + 9, "s": "ETHUSDT", "b": price(bid), "B": "1.500"}
-        text = frame("ethusdt@bookTicker", {**top, "a": price(bid + 1), "A": "0.250"})
-        lines.append(f"{at_ns + 1} {text}")
+            lines.append(f"{at_ns + 1} {text}")
         trade = {"e": "trade", "E": ms, "s": "ETHUSDT", "t": 500 + step, "p": price(bid)}
         text = frame("ethusdt@trade", {**trade, "q": "0.250", "T": ms, "m": True, "M": True})
         lines.append(f"{at_ns + 2} {text}")

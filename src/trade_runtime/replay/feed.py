@@ -2,8 +2,7 @@
 
 Rows go out in the order of the file. At a pace, the gaps between them are the recorder's, by its
 clock; a row whose time lies before that of an earlier one goes out at once. At `max` nothing waits
-but for the client: the feed is never more than `WINDOW_FRAMES * (WINDOWS_AHEAD + 1)` frames ahead
-of what its client has read.
+but for the client, who holds the feed up by not reading.
 
 Faster than recorded, a request would take longer than the recorder's did, and the client would
 fall behind with its books though not with its quotes. So a feed that is faster than `real` waits at
@@ -30,8 +29,6 @@ BATCH_FRAMES: Final = 64
 """Frames that go out in one send, at most: those that are due anyway."""
 
 BATCH_BYTES: Final = 2**16
-WINDOW_FRAMES: Final = 256
-WINDOWS_AHEAD: Final = 1
 ROWS_PER_CHECKPOINT: Final = 500
 
 OPENING_SECS: Final = 1.0
@@ -96,7 +93,6 @@ class Feed:
         self._due_ns = facts.first_ns
         self._batch: list[bytes] = []
         self._batch_bytes = 0
-        self._window = 0
         self._taken = 0
 
     async def run(self) -> None:
@@ -193,10 +189,6 @@ class Feed:
             return
         frames, self._batch, self._batch_bytes = self._batch, [], 0
         await self._wire.send(b"".join(frames))
-        self._window += len(frames)
-        if self._speed == math.inf and self._window >= WINDOW_FRAMES:
-            self._window = 0
-            await self._wire.reached(WINDOWS_AHEAD)
 
     async def _make(self, fault: Fault, row: Row) -> None:
         if fault.kind == "drop":

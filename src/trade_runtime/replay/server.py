@@ -32,6 +32,7 @@ from trade_runtime.replay.rest import Answer, Answers, refusal
 from trade_runtime.replay.wire import Gone, Wire
 
 HOST: Final = "127.0.0.1"
+MAX_PORT: Final = 65_535
 MAX_CONNECTIONS: Final = 256
 """Beyond these a connection is closed at once."""
 
@@ -42,6 +43,10 @@ IDLE_SECS: Final = 60.0
 """For the next request on a connection."""
 
 READ_BYTES: Final = 2**16
+
+SEND_BUFFER_BYTES: Final = 2**15
+"""What the system may hold of a client's stream on our side. Left to itself it holds megabytes, and
+the server would be at the end of the recording while the client reads its beginning."""
 
 Speed = Literal["real", "max"] | float
 _SPEED_HELP: Final = "must be real, max, or a multiple of the recorded pace above 0, as in 10"
@@ -95,6 +100,7 @@ class _Server:
             await trio.aclose_forcefully(stream)
             return
         self._connections += 1
+        stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         try:
             async with aclosing(stream):
                 await self._talk(stream)
@@ -273,14 +279,17 @@ async def serve_replay(
     pace = parse_speed(speed)
     if at_end not in ("hold", "close", "loop"):
         raise ConfigError(f"at-end {at_end!r}: must be hold, close or loop")
+    if not 0 <= port <= MAX_PORT:
+        raise ConfigError(f"port {port}: must be from 0, for a free one, to {MAX_PORT}")
     source = Recording(recording)
     facts = await read_facts(source)
     server = _Server(source, facts, FaultPlan(faults), pace, at_end, log)
     try:
         listeners = await trio.open_tcp_listeners(port, host=HOST)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"port {port} of {HOST} cannot be opened: {reason}") from None
+    except OSError as error:
+        raise ConfigError(
+            f"port {port} of {HOST} cannot be opened: {error.strerror or error}"
+        ) from None
     bound: int = listeners[0].socket.getsockname()[1]
     if log is not None:
         if source.end_line is not None:

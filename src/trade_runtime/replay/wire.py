@@ -7,7 +7,6 @@ send. Pings are answered, unless a fault made the connection silent.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import trio
@@ -18,7 +17,6 @@ from wsproto.events import (
     CloseConnection,
     Event,
     Ping,
-    Pong,
     Request,
 )
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
@@ -28,11 +26,7 @@ CLOSE_SECS: Final = 1.0
 
 READ_BYTES: Final = 2**16
 
-ACK_SECS: Final = 1.0
-"""For the client to answer a ping of `reached`; one that answers none is not waited for again."""
-
 _TEXT: Final = 0x81
-_PING: Final = 0x89
 
 
 def text_frame(body: bytes) -> bytes:
@@ -65,9 +59,6 @@ class Wire:
         self._ws = WSConnection(ConnectionType.SERVER)
         self._sending = trio.Lock()
         self._closed = trio.Event()
-        self._pinged = 0
-        self._ponged: float = 0
-        self._pong = trio.Event()
 
     async def accept(self) -> None:
         """Finish the handshake.
@@ -95,24 +86,6 @@ class Wire:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 raise Gone from None
 
-    async def reached(self, ahead: int) -> None:
-        """Send a ping and wait until all but the last `ahead` of these have been answered.
-
-        The client's system buffers megabytes: without this the server would be at the end of the
-        recording while the client is at its beginning.
-
-        Raises:
-            Gone: the client is gone.
-        """
-        self._pinged += 1
-        await self.send(bytes((_PING, 8)) + self._pinged.to_bytes(8, "big"))
-        with trio.move_on_after(ACK_SECS) as patience:
-            while self._ponged < self._pinged - ahead:
-                await self._pong.wait()
-                self._pong = trio.Event()
-        if patience.cancelled_caught:
-            self._ponged = math.inf
-
     async def receive(self) -> None:
         """Read what the client sends, and answer its pings, until it is gone."""
         while True:
@@ -133,12 +106,7 @@ class Wire:
                 return
 
     async def _take(self, event: Event) -> None:
-        if isinstance(event, Pong):
-            number = int.from_bytes(event.payload, "big")
-            if number <= self._pinged:
-                self._ponged = max(self._ponged, number)
-                self._pong.set()
-        elif self.silent:
+        if self.silent:
             pass
         elif isinstance(event, Ping):
             await self._send_event(event.response())
