@@ -1,0 +1,11 @@
+"""What the benchmarks share: a way to measure, a way to report, and worlds to measure in.
+
+    measure     medians, percentiles, memory
+    report      the command line of a benchmark, and the JSON that it prints
+    market      made-up quotes, and a market whose stream is a function of the benchmark's
+    orders      a venue that only takes orders, and a store that remembers what was committed
+    world       a runtime made of these
+    wire        a made-up recording, and the programs that serve it
+
+A later benchmark is a file `bench_NAME.py` with a function `measure(tiny)` that returns a mapping.
+"""
