@@ -29,7 +29,9 @@ GUARD_SECS = 0.25
 """How often positions that changed are looked at."""
 
 REFUSED_WAIT_SECS = 2.0
-"""How long after a stop was refused the next try waits, while trading."""
+"""How long after a stop was refused the next try waits, while trading, at the most. The first refusal
+may only mean that the market moved meanwhile, so it waits for `GUARD_SECS`; each further one in a
+row, twice as long."""
 
 CLOSE_RETRY_SECS = 10.0
 """How long after a try to close a position that overstayed the next one waits."""
@@ -77,6 +79,8 @@ class ProtectionGuard:
         self._reported: set[Key] = set()
         self._placed: dict[Key, Order] = {}
         """The last stop that was placed for a position, while it is being covered."""
+        self._refusals: dict[Key, int] = {}
+        """How often in a row a stop for a position was refused."""
         self._close_after: dict[Key, float] = {}
         self._overdue: set[tuple[Key, int]] = set()
         orders.on_position = self.mark
@@ -112,11 +116,17 @@ class ProtectionGuard:
             rejected = placed is not None and placed.state is OrderState.REJECTED
             if rejected or self._place(cover) is not None:
                 self._placed.pop(key, None)
-                self._due[key] = now + REFUSED_WAIT_SECS
+                self._due[key] = now + self._refused(key)
         elif cover.plan.covered and not cover.plan.cancel and not cover.plan.place:
             del self._due[key]
             self._placed.pop(key, None)
+            self._refusals.pop(key, None)
             self._reported.discard(key)
+
+    def _refused(self, key: Key) -> float:
+        """Count a refusal; return how long the next try waits."""
+        times = self._refusals[key] = self._refusals.get(key, 0) + 1
+        return min(GUARD_SECS * 2 ** min(times - 1, 32), REFUSED_WAIT_SECS)
 
     def cover(self, key: Key) -> Cover:
         """Return how a position is protected now."""

@@ -122,7 +122,7 @@ SCENARIOS: dict[str, Scenario] = {
         run_secs=3.0,
         restart_secs=1.0,
         settle_secs=LATENCY_MS / 1000,
-        bare_secs=1.5,
+        bare_secs=2.0,
     )
 }
 """Every scenario by its name."""
