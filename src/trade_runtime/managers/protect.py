@@ -29,9 +29,9 @@ GUARD_SECS = 0.25
 """How often positions that changed are looked at."""
 
 REFUSED_WAIT_SECS = 2.0
-"""How long after a stop was refused the next try waits, while trading, at the most. The first refusal
-may only mean that the market moved meanwhile, so it waits for `GUARD_SECS`; each further one in a
-row, twice as long."""
+"""How long after a stop was refused the next try waits, while trading, at the most. The first
+refusal may only mean that the market moved meanwhile, so the next try waits for `GUARD_SECS`; after
+each further one in a row, twice as long."""
 
 CLOSE_RETRY_SECS = 10.0
 """How long after a try to close a position that overstayed the next one waits."""
