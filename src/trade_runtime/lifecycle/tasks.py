@@ -19,10 +19,16 @@ async def first_of(*functions: Callable[[], Awaitable[None]]) -> None:
     async def run(function: Callable[[], Awaitable[None]]) -> None:
         try:
             await function()
-        except trio.Cancelled:
-            raise
         except BaseException as error:
-            failure.append(error)
+            # A function with a nursery of its own may come out of it with several cancellations,
+            # in a group, and with its own errors among them.
+            cancelled, own = _split(error)
+            if own is not None:
+                failure.append(own)
+                nursery.cancel_scope.cancel()
+            if cancelled is not None:
+                raise cancelled from None
+            return
         nursery.cancel_scope.cancel()
 
     async with trio.open_nursery() as nursery:
@@ -30,3 +36,10 @@ async def first_of(*functions: Callable[[], Awaitable[None]]) -> None:
             nursery.start_soon(run, function)
     if failure:
         raise failure[0]
+
+
+def _split(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """Part an error into what is cancellation, and what is not."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)
+    return (error, None) if isinstance(error, trio.Cancelled) else (None, error)
