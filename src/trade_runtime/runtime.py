@@ -40,6 +40,8 @@ from trade_runtime.strategy import Strategy
 from trade_runtime.verdict import exit_code, make_report, positions
 
 log = structlog.get_logger("runtime")
+stop_log = structlog.get_logger("shutdown")
+"""The steps of the stop: they have a level of their own, `shutdown.log_level`."""
 
 TURN_SECS = 0.1
 """How often, during a stop, the loop shows that it turns."""
@@ -107,7 +109,7 @@ class Runtime:
         if self.stop_reason is None:
             self.stop_reason = reason
             self.ladder.start()
-            log.info("Shutdown started", reason=reason)
+            stop_log.info("Shutdown started", reason=reason)
             self._scope.cancel()
 
     @property
@@ -236,7 +238,7 @@ class Runtime:
         self._stopped.set()
         self.report = make_report(self)
         self.write_report(self.report)
-        log.info(
+        stop_log.info(
             "Shutdown complete",
             outcome=self.report.outcome,
             exit_code=self.report.exit_code,

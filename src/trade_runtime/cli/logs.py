@@ -47,11 +47,12 @@ def _mask(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableM
     return event
 
 
-def configure_logs(level: str, *, json: bool, handler: logging.Handler) -> None:
+def configure_logs(level: str, *, stop_level: str, json: bool, handler: logging.Handler) -> None:
     """Send the logs of the runtime and of its libraries to `handler`.
 
     Args:
         level: the least that is shown.
+        stop_level: the least that is shown of the steps of a stop.
         json: one JSON object a line, else plain text.
         handler: where to.
     """
@@ -98,5 +99,6 @@ def configure_logs(level: str, *, json: bool, handler: logging.Handler) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("shutdown").setLevel(stop_level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

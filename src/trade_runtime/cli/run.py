@@ -28,6 +28,8 @@ log = structlog.get_logger("cli")
 
 LOG_FORMATS = ("auto", "text", "json")
 
+STDOUT, STDERR = 1, 2
+
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that everything that runs a runtime takes."""
@@ -81,25 +83,12 @@ def execute(
     guard = SignalGuard()
     guard.install()
     guard.report_path = report
-    try:
-        settings = load()
-        view_wanted = _set_up_logs(settings, log_format)
-        return trio.run(_main, settings, guard, report, duration, view_wanted)
-    except TradeRuntimeError as error:
-        complain(error)
-        return error.exit_code
-
-
-def _set_up_logs(settings: Settings, log_format: str | None) -> TailHandler | None:
-    """Configure the logs; return the tail that the live view shows, where there is one."""
-    chosen = log_format or settings.log.format
-    tail = None
-    if chosen == "auto" and sys.stdout.isatty() and sys.stderr.isatty():
-        from trade_runtime.cli.view import TailHandler  # noqa: PLC0415 - only a terminal needs it
-
-        tail = TailHandler()
+    _open_streams()
     configure_logs(
-        settings.log.level, json=chosen == "json", handler=tail or FdHandler(sys.stderr.fileno())
+        settings.log.level,
+        stop_level=settings.shutdown.log_level,
+        json=chosen == "json",
+        handler=tail or FdHandler(sys.stderr.fileno()),
     )
     return tail
 
@@ -111,9 +100,16 @@ async def _main(
     duration: float | None,
     tail: TailHandler | None,
 ) -> int:
-    for warning in await preflight(settings, ask_venues=True):
-        log.warning(warning)
+    with trio.CancelScope() as preparing:
+        guard.prepare(preparing)
+        for warning in await preflight(settings, ask_venues=True):
+            log.warning(warning)
     runtime = create_runtime(settings)
+    if preparing.cancelled_caught:
+        guard.release()
+        runtime.stop_reason = guard.received[0]
+        log.info("Stopped before anything was opened", reason=runtime.stop_reason)
+        return _deliver(runtime.make_report(), report_path)
     guard.bind(runtime)
     try:
         async with trio.open_nursery() as nursery:
@@ -133,9 +129,7 @@ async def _main(
     return _deliver(report, report_path)
 
 
-def _view(
-    runtime: Runtime, guard: SignalGuard, tail: TailHandler
-) -> Callable[[], Awaitable[None]]:
+def _view(runtime: Runtime, guard: SignalGuard, tail: TailHandler) -> Callable[[], Awaitable[None]]:
     from trade_runtime.cli.view import View  # noqa: PLC0415 - only a terminal needs it
 
     view = View(runtime, tail)
@@ -148,6 +142,6 @@ def _deliver(report: StopReport, path: Path | None) -> int:
         try:
             report.write(path)
         except OSError as error:
-            click.echo(f"error: the report could not be written to {path}: {error}", err=True)
+            _complain(f"the report could not be written to {path}: {error}")
             return report.exit_code or EXIT_UNCLEAN
     return report.exit_code

@@ -65,7 +65,8 @@ class ShutdownConfig:
         state_timeout_secs: to flush, verify and close the state.
         cancel_orders: cancel every entry order at a stop.
         verify_stop_losses: see to it that every open position has its stop-loss.
-        flush_cache: write the caches that others read.
+        flush_cache: write the caches that others read. There is none yet; the journal is always
+            flushed.
         log_level: from which level on a stop logs its steps.
 
     Raises:
