@@ -51,7 +51,7 @@ async def _grid(runtime: Runtime) -> None:
 
 async def main(config: str, how: str) -> None:
     settings = Settings.from_toml(config)
-    configure_logs("INFO", json=False, handler=FdHandler(2))
+    configure_logs("INFO", stop_level="INFO", json=False, handler=FdHandler(2))
     fds, tasks, raised = _fds(), _tasks(), ""
     runtime: Any = None
     began = 0.0

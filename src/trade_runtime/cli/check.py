@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -41,10 +42,11 @@ def check_command(config: Path, offline: bool) -> None:
         click.echo(line)
 
 
-def complain(error: BaseException) -> None:
-    """Write an error to stderr, `error: ` before each mistake."""
-    for line in str(error).splitlines():
-        click.echo(f"error: {line}", err=True)
+def complain(error: BaseException, what: str = "") -> None:
+    """Write an error to stderr, `error: ` before each mistake; where nobody reads, say nothing."""
+    with suppress(OSError):
+        for line in str(error).splitlines():
+            click.echo(f"error: {what}: {line}" if what else f"error: {line}", err=True)
 
 
 def summary(settings: Settings, findings: Findings) -> Iterator[str]:

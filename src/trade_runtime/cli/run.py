@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from trade_runtime.errors import EXIT_UNCLEAN, TradeRuntimeError
 from trade_runtime.lifecycle.report import StopReport
 from trade_runtime.runtime import Runtime, create_runtime, run_runtime
 from trade_runtime.settings import Settings
+from trade_runtime.verdict import make_report
 
 if TYPE_CHECKING:
     from trade_runtime.cli.view import TailHandler
@@ -84,11 +86,45 @@ def execute(
     guard.install()
     guard.report_path = report
     _open_streams()
+    try:
+        settings = load()
+        tail = _set_up_logs(settings, log_format)
+        return trio.run(_main, settings, guard, report, duration, tail)
+    except TradeRuntimeError as error:
+        complain(error)
+        return error.exit_code
+
+
+def _open_streams() -> None:
+    """Give a process that was started without stdout or stderr a place to write to.
+
+    Otherwise the next file that is opened, a database perhaps, would get their numbers.
+    """
+    for fd, name in ((STDOUT, "stdout"), (STDERR, "stderr")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            if null != fd:
+                os.dup2(null, fd)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, "w", closefd=False))  # noqa: SIM115 - for the whole life
+
+
+def _set_up_logs(settings: Settings, log_format: str | None) -> TailHandler | None:
+    """Configure the logs; return the tail that the live view shows, where there is one."""
+    chosen = log_format or settings.log.format
+    tail = None
+    if chosen == "auto" and sys.stdout.isatty() and sys.stderr.isatty():
+        from trade_runtime.cli.view import TailHandler  # noqa: PLC0415 - only a terminal needs it
+
+        tail = TailHandler()
     configure_logs(
         settings.log.level,
         stop_level=settings.shutdown.log_level,
         json=chosen == "json",
-        handler=tail or FdHandler(sys.stderr.fileno()),
+        handler=tail or FdHandler(STDERR),
     )
     return tail
 
@@ -109,7 +145,7 @@ async def _main(
         guard.release()
         runtime.stop_reason = guard.received[0]
         log.info("Stopped before anything was opened", reason=runtime.stop_reason)
-        return _deliver(runtime.make_report(), report_path)
+        return _deliver(make_report(runtime), report_path)
     guard.bind(runtime)
     try:
         async with trio.open_nursery() as nursery:
@@ -142,6 +178,6 @@ def _deliver(report: StopReport, path: Path | None) -> int:
         try:
             report.write(path)
         except OSError as error:
-            _complain(f"the report could not be written to {path}: {error}")
+            complain(error, f"the report could not be written to {path}")
             return report.exit_code or EXIT_UNCLEAN
     return report.exit_code

@@ -1,6 +1,9 @@
 """Signals: the first asks for the ordered stop, the second forces the exit, an alarm enforces the
 cap.
 
+A terminal that goes away (SIGHUP) asks for the stop too, and never forces: it is often told twice,
+by the kernel and by the shell. Where it is ignored from the start, as under `nohup`, it stays so.
+
 Plain `signal.signal` handlers, since trio's receiver joins two signals of a kind into one. A
 handler runs between two bytecodes of the main thread, so also while a strategy blocks the loop;
 code that does not return to the interpreter at all is ended by `faulthandler`'s own thread, which
@@ -34,6 +37,10 @@ log = structlog.get_logger("signals")
 STRATEGY_HOST = StrategyHost.__module__
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What people and supervisors send to end a process."""
+
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""What the kernel sends when the terminal is gone; Windows has none."""
 
 TICK_SECS = 0.1
 """How often, during a stop, an alarm looks at the loop from outside."""
@@ -63,6 +70,8 @@ class SignalGuard:
         self.before_exit: Callable[[], None] = lambda: None
         """Called first by a forced exit: makes the terminal whole again."""
         self._runtime: Runtime | None = None
+        self._preparing: trio.CancelScope | None = None
+        self._released = False
         self._token: trio.lowlevel.TrioToken | None = None
         self._root: trio.lowlevel.Task | None = None
         self._forced = 0
@@ -70,18 +79,32 @@ class SignalGuard:
         self._armed_at = 0.0
 
     def install(self) -> dict[int, signal._HANDLER]:
-        """Take SIGINT and SIGTERM, and SIGALRM where there is one; return the handlers before."""
+        """Take SIGINT, SIGTERM, and SIGHUP and SIGALRM where there are such; return the handlers
+        before.
+        """
         before: dict[int, signal._HANDLER] = {}
         for number in SIGNALS:
             before[number] = signal.signal(number, self._on_signal)
+        if HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
+            before[HANGUP] = signal.signal(HANGUP, self._on_signal)
         if hasattr(signal, "SIGALRM"):
             before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
         return before
 
-    def bind(self, runtime: Runtime) -> None:
-        """Pass signals on to a runtime. Call it within trio, in the main thread."""
+    def prepare(self, scope: trio.CancelScope) -> None:
+        """Have a signal cancel what is done before there is a runtime to bind."""
+        self._enter()
+        self._preparing = scope
+        if self.received:
+            scope.cancel()
+
+    def _enter(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._root = trio.lowlevel.current_root_task()
+
+    def bind(self, runtime: Runtime) -> None:
+        """Pass signals on to a runtime. Call it within trio, in the main thread."""
+        self._enter()
         self._runtime = runtime
         runtime.on_stop_begins = self.arm_cap
         if self.received:
@@ -89,6 +112,7 @@ class SignalGuard:
 
     def release(self) -> None:
         """The stop is over: no alarm may ring any more, and no signal forces anything."""
+        self._released = True
         self._runtime = None
         faulthandler.cancel_dump_traceback_later()
         if hasattr(signal, "setitimer"):
@@ -108,17 +132,22 @@ class SignalGuard:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         self.received.append(name)
-        runtime = self._runtime
-        if runtime is None or self._token is None:
-            if len(self.received) > 1 and self._token is None:
-                os._exit(EXIT_FORCED)  # nothing runs yet: there is nothing to leave in order
+        if self._released:
             return
-        if len(self.received) == 1 and not runtime.stop_requested:
-            self.arm_cap()
+        if len(self.received) > 1:
+            if number != HANGUP:
+                self.force_exit(f"second signal ({name})", frame)
+            return
+        self.arm_cap()
+        if self._token is not None:
             with contextlib.suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(runtime.request_stop, name)
-        elif len(self.received) > 1:
-            self.force_exit(f"second signal ({name})", frame)
+                self._token.run_sync_soon(self._pass_on, name)
+
+    def _pass_on(self, name: str) -> None:
+        if self._runtime is not None:
+            self._runtime.request_stop(name)
+        elif self._preparing is not None:
+            self._preparing.cancel()
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         runtime = self._runtime
@@ -229,8 +258,8 @@ def _stderr_fd() -> int:
 def handle_signals(runtime: Runtime) -> Iterator[SignalGuard]:
     """Let SIGINT and SIGTERM stop a runtime, as the command line does.
 
-    The first signal asks for the ordered stop; a second one, or the total cap, ends the process
-    with status 1 after logging `Forced exit requested` with every stack. For programs that embed a
+    The first signal asks for the ordered stop, as SIGHUP does; a second one, or the total cap, ends
+    the process with status 1 after logging `Forced exit requested` with every stack. For programs that embed a
     runtime and want the same; on leaving, the handlers from before are put back. Use it in the main
     thread, around the runtime's block, since it takes SIGALRM too.
 

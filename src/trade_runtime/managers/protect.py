@@ -126,7 +126,7 @@ class ProtectionGuard:
     def _refused(self, key: Key) -> float:
         """Count a refusal; return how long the next try waits."""
         times = self._refusals[key] = self._refusals.get(key, 0) + 1
-        return min(GUARD_SECS * 2 ** min(times - 1, 32), REFUSED_WAIT_SECS)
+        return min(GUARD_SECS * 2.0 ** min(times - 1, 32), REFUSED_WAIT_SECS)
 
     def cover(self, key: Key) -> Cover:
         """Return how a position is protected now."""
