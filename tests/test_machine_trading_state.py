@@ -158,6 +158,20 @@ class TestOrders:
         assert ["t-3"] == [o.id for o in made.stops(MAKER, ETH)]
         assert [] == made.stops(StrategyName("other"), ETH)
 
+    def test_a_strategy_finds_its_own_live_orders_alone(self) -> None:
+        """However many others have; stops among them, and none that ended."""
+        made = state(
+            spec("t-1"),
+            spec("t-2", strategy="taker"),
+            spec("t-3", SELL, protective=True),
+            spec("t-4"),
+        )
+        assert ["t-1", "t-3", "t-4"] == [o.id for o in made.live_of(MAKER)]
+        made.apply(OrderSent(ClientOrderId("t-1")))
+        made.apply(rejected("t-1"))
+        assert ["t-3", "t-4"] == [o.id for o in made.live_of(MAKER)]
+        assert [] == made.live_of(StrategyName("other"))
+
     def test_a_fill_of_an_order_that_was_never_intended_cannot_be(self) -> None:
         """It carries our tag and a number that we have not reached: something is very wrong."""
         made = state(spec())

@@ -74,6 +74,7 @@ class TradingState:
         self.declared: dict[tuple[StrategyName, InstrumentId], Decimal] = {}
         """How much protection a strategy asked for while its position is open."""
         self._stops: dict[tuple[StrategyName, InstrumentId], dict[ClientOrderId, Order]] = {}
+        self._live_of: dict[StrategyName, dict[ClientOrderId, Order]] = {}
         self.clean = True
         """The last process stopped in order."""
 
@@ -96,6 +97,10 @@ class TradingState:
     def live(self) -> Iterator[Order]:
         """Give the orders that rest at a venue or may."""
         return (order for order in self.orders.values() if order.is_live)
+
+    def live_of(self, strategy: StrategyName) -> list[Order]:
+        """Return a strategy's live orders, oldest first, whatever others have."""
+        return list(self._live_of.get(strategy, {}).values())
 
     def entries(self) -> list[Order]:
         """Return the live orders that are not protective."""
@@ -150,6 +155,7 @@ class TradingState:
     def _intent(self, spec: OrderSpec) -> Order:
         order = Order(spec)
         self.orders[spec.client_order_id] = order
+        self._live_of.setdefault(order.strategy, {})[order.id] = order
         self.intents += 1
         self.exposure.order_changed(order)
         if spec.protective and spec.trigger_price is not None:
@@ -207,6 +213,11 @@ class TradingState:
 
     def _changed(self, order: Order) -> None:
         self.exposure.order_changed(order)
+        own = self._live_of.setdefault(order.strategy, {})
+        if order.is_live:
+            own[order.id] = order
+        else:
+            own.pop(order.id, None)
         if order.spec.protective:
             stops = self._stops.setdefault((order.strategy, order.instrument), {})
             if order.is_live:

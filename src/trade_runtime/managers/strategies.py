@@ -22,7 +22,7 @@ from trade_runtime.machines.bars import BarBuilder
 from trade_runtime.machines.order import Order, OrderUpdate
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
-from trade_runtime.managers.trader import Trader
+from trade_runtime.managers.trader import QuoteReader, Readers, Trader
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.market import Quote, Trade
@@ -82,14 +82,15 @@ class StrategyHost:
 
         return call
 
-    def _quote_tap(self, readers: list[Any]) -> Callable[[Quote], None]:
+    def _quote_tap(self, readers: Readers[QuoteReader]) -> Callable[[Quote], None]:
         handler = self._guarded(self.strategy.on_quote) if self._overrides("on_quote") else None
 
         def tap(quote: Quote) -> None:
             if handler is not None:
                 handler(quote)
-            for reader in readers:
-                reader.put(quote)
+            if readers:
+                for reader in readers.held():
+                    reader.put(quote)
 
         return tap
 
@@ -107,7 +108,7 @@ class StrategyHost:
     def on_order(self, update: OrderUpdate) -> None:
         """Tell the strategy how an order goes."""
         try:
-            for reader in self.trader.order_readers:
+            for reader in self.trader.order_readers.held():
                 reader.put(update)
         except STRATEGY_FAILURES as error:
             self.fail(error)

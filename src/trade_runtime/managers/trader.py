@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
+from weakref import ref
 
 import structlog
 import trio
@@ -84,6 +85,22 @@ class OrderEventReader:
         return self._events.popleft()
 
 
+Reader = TypeVar("Reader", QuoteReader, OrderEventReader)
+
+
+class Readers(list[ref[Reader]]):
+    """The readers that somebody holds; one that was left (a loop that ended) is forgotten."""
+
+    def add(self, reader: Reader) -> Reader:
+        """Keep a reader in mind for as long as it is held; return it."""
+        self.append(ref(reader, self.remove))
+        return reader
+
+    def held(self) -> list[Reader]:
+        """Return the readers. A list: one may be forgotten while they are told."""
+        return [reader for entry in self if (reader := entry()) is not None]
+
+
 class Trader:
     """Places and cancels orders, and tells what is.
 
@@ -101,8 +118,10 @@ class Trader:
     ) -> None:
         self.strategy = strategy
         self.log: Any = structlog.get_logger("strategy").bind(strategy=strategy)
-        self.quote_readers: dict[InstrumentId, list[QuoteReader]] = {i: [] for i in instruments}
-        self.order_readers: list[OrderEventReader] = []
+        self.quote_readers: dict[InstrumentId, Readers[QuoteReader]] = {
+            i: Readers() for i in instruments
+        }
+        self.order_readers: Readers[OrderEventReader] = Readers()
         self._orders = orders
         self._clock = clock
 
@@ -207,8 +226,8 @@ class Trader:
         """
         return [
             order
-            for order in self._orders.trading.live()
-            if order.strategy == self.strategy and instrument in (None, order.instrument)
+            for order in self._orders.trading.live_of(self.strategy)
+            if instrument in (None, order.instrument)
         ]
 
     def instrument(self, instrument: str) -> Instrument:
@@ -236,12 +255,8 @@ class Trader:
 
     def quotes(self, instrument: str) -> QuoteReader:
         """Return an async iterator over quotes: a slow reader sees the newest, never a queue."""
-        reader = QuoteReader()
-        self.quote_readers[InstrumentId(instrument)].append(reader)
-        return reader
+        return self.quote_readers[InstrumentId(instrument)].add(QuoteReader())
 
     def order_events(self) -> OrderEventReader:
         """Return an async iterator over the strategy's order events, from now on; none is lost."""
-        reader = OrderEventReader()
-        self.order_readers.append(reader)
-        return reader
+        return self.order_readers.add(OrderEventReader())
