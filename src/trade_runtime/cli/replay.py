@@ -95,7 +95,7 @@ class _Told:
 
 
 class _Notes:
-    """Writes what the server warns of to stderr, a line each; the rest is the one line on stdout."""
+    """Writes what the server warns of to stderr, a line each; all else is left unsaid."""
 
     def debug(self, event: str, **fields: object) -> None:
         """Say nothing."""
