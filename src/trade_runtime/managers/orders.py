@@ -89,6 +89,8 @@ class OrderManager:
         self.in_doubt: dict[ClientOrderId, Order] = {}
         """Orders to ask the venue about: unknown, cancelled without an answer, ended without all
         their fills."""
+        self.sent_at: dict[ClientOrderId, float] = {}
+        """When an order left, on trio's clock, until the venue tells anything of it."""
         self._settings = settings
         self._state = state
         self._clock = clock
@@ -194,10 +196,11 @@ class OrderManager:
             self._drop(order, f"not sent: {error}")
             return
         self._state.record(OrderSent(order.id))
-        due = trio.current_time() + self._settings.ack_timeout_secs
-        self._ack_due.append((due, order))
+        now = self.sent_at[order.id] = trio.current_time()
+        self._ack_due.append((now + self._settings.ack_timeout_secs, order))
 
     def _drop(self, order: Order, reason: str) -> None:
+        self.sent_at.pop(order.id, None)
         self._state.record(OrderDropped(order.id, reason))
         self._tell(order, "dropped", reason, self._clock.now_ns())
 
@@ -248,6 +251,8 @@ class OrderManager:
         """Take what a venue tells: late, double and out of order as it may be."""
         if not self.trading.is_ours(event.client_order_id):
             return  # an order placed by hand or by another program: none of our business
+        if not isinstance(event, CancelRejected):
+            self.sent_at.pop(event.client_order_id, None)
         try:
             if isinstance(event, Fill):
                 self._on_fill(event)

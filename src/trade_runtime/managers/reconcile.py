@@ -177,18 +177,15 @@ class Reconciler:
         if order.state is not before:
             log.info("Order resolved", order=order.id, was=str(before), now=str(order.state))
 
-    def _absent(self, order: Order) -> None:
+    def _absent(self, order: Order, asked_at: float) -> None:
         if order.state is OrderState.OPEN:
             log.error("The venue lost an order that it had accepted", order=order.id)
-        elif self._sent_long_ago(order):
+        elif asked_at - self._orders.sent_at.get(order.id, self._opened_at) >= (
+            self._venue.settle_secs
+        ):
+            # Asked any sooner after the submit, or after the start (the last process may have sent
+            # it with its last breath), the order may still have been on its way.
             self._orders.drop_absent(order)
-
-    def _sent_long_ago(self, order: Order) -> bool:
-        # Right after a submit, or after the start (the last process may have sent it), an order
-        # that is not found may still be on its way.
-        settle = self._venue.settle_secs
-        age_secs = (self._clock.now_ns() - order.spec.created_ns) / 1e9
-        return age_secs >= settle and trio.current_time() - self._opened_at >= settle
 
     def _unclaimed(self, report: OrderReport) -> None:
         # The id is ours, the order is not in mind: it ended for us, or its intent was lost with the

@@ -79,6 +79,9 @@ _SMOKE: dict[str, Any] = {
                 {"kind": "duplicate", "on": "event", "probability": 0.15},
                 {"kind": "delay", "on": "event", "probability": 0.15, "delay_ms": DELAY_MS},
                 {"kind": "drop", "on": "event", "probability": 0.08},
+                {"kind": "delay", "on": "submit", "probability": 0.1, "delay_ms": DELAY_MS},
+                {"kind": "delay", "on": "cancel", "probability": 0.2, "delay_ms": 2 * DELAY_MS},
+                {"kind": "drop", "on": "cancel", "probability": 0.1},
             ],
         },
     },
@@ -121,7 +124,7 @@ SCENARIOS: dict[str, Scenario] = {
         balances={"USDT": Decimal(1_000_000), "ETH": Decimal(100), "BTC": Decimal(10)},
         run_secs=3.0,
         restart_secs=1.0,
-        settle_secs=LATENCY_MS / 1000,
+        settle_secs=(LATENCY_MS + DELAY_MS) / 1000,
         bare_secs=2.0,
     )
 }
