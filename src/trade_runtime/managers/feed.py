@@ -208,6 +208,7 @@ class Feed:
     async def _poll(self) -> None:
         for view in self._views.values():
             view.stats.rest_polls += 1
+        self._poll_sink.begin()
         try:
             with trio.fail_after(POLL_TIMEOUT_SECS):
                 await self._source.poll(self._symbols, self._poll_sink)
@@ -261,6 +262,13 @@ class _PollSink:
 
     def __init__(self, views: Mapping[InstrumentId, InstrumentView]) -> None:
         self._views = views
+        self._unheard: set[InstrumentId] = set()
+
+    def begin(self) -> None:
+        """A poll begins. Trades of an instrument of which none is known are from before the start:
+        the poll only tells where its ids stand.
+        """
+        self._unheard = {i for i, view in self._views.items() if view.trade_id < 0}
 
     def on_quote(self, quote: Quote) -> None:
         view = self._views[quote.instrument]
@@ -278,6 +286,8 @@ class _PollSink:
         if trade.trade_id <= view.trade_id:
             return
         view.trade_id = trade.trade_id
+        if trade.instrument in self._unheard:
+            return
         view.stats.trades += 1
         for tap in view.trade_taps:
             tap(trade)
