@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.support.values import trade
 from trade_runtime.managers.feed import Feed, InstrumentView
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Trade
+from trade_runtime.model.orders import Side
 from trade_runtime.protocols import MarketSink
 from trade_runtime.settings import PriceSettings
 
@@ -22,7 +22,7 @@ class Polled:
     async def poll(self, symbols: Mapping[str, InstrumentId], sink: MarketSink) -> None:
         """Bring the next batch."""
         for trade_id in self._polls.pop(0):
-            sink.on_trade(Trade(self._instrument, 1, 1.0, 1.0, trade().aggressor, trade_id))
+            sink.on_trade(Trade(self._instrument, 1, 1.0, 1.0, Side.BUY, trade_id))
 
 
 async def test_trades_from_before_the_start_are_not_told() -> None:
