@@ -41,8 +41,6 @@ class Exposure:
         """Count what is left of an order; nothing once it ended and all its fills are booked."""
         before = self._counted.get(order.id)
         now = None if order.settled else order.outstanding
-        if now == before:
-            return
         if now is None:
             self._counted.pop(order.id, None)
         else:
