@@ -15,6 +15,7 @@ import trio.testing
 from tests.stores import NAME, chained, is_chain, listing, open_sqlite, read_all
 from trade_runtime.errors import ConfigError, StoreBusy, StoreDamaged, StoreError
 from trade_runtime.stores.sqlite import seal
+from trade_runtime.stores.sqlite.store import SqliteStore
 
 SEALED = [NAME, f"{NAME}.seal"]
 
@@ -272,3 +273,11 @@ async def test_power_waits_in_turn(tmp_path: Path) -> None:
             await trio.testing.wait_all_tasks_blocked()
     async with open_sqlite(tmp_path, read_only=True) as store:
         assert await read_all(store) == records
+
+
+async def test_power_asks_the_drive_to_keep_its_word(tmp_path: Path) -> None:
+    """On macOS only `fullfsync` empties the drive's own cache; it is a setting everywhere."""
+    for durability, wanted in (("power", 1), ("process", 0)):
+        async with open_sqlite(tmp_path, durability=durability) as store:
+            assert isinstance(store, SqliteStore)
+            assert (wanted,) == store._connection.execute("PRAGMA fullfsync").fetchone()

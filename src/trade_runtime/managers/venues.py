@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -117,6 +118,16 @@ def read_table(
     return plugin, settings.venue_options(name, plugin.settings)
 
 
+def _make_folder(path: Path) -> None:
+    # A store on the disk has made it; one in memory has not.
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"runtime.data_dir: {path} cannot be made: {error.strerror or error}; name another"
+        ) from None
+
+
 @asynccontextmanager
 async def open_venues(
     settings: Settings,
@@ -139,6 +150,7 @@ async def open_venues(
         StoreError: a venue of ours (paper) cannot open its record.
     """
     found = {VenueName(name): read_table(settings, name, plugins) for name in settings.venues}
+    _make_folder(settings.runtime.data_dir)
     stack = AsyncExitStack()
 
     async def close() -> None:
