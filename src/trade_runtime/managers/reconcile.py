@@ -149,9 +149,10 @@ class Reconciler:
         """
         for order in orders:
             if order.is_live:
+                asked_at = trio.current_time()
                 report = await self._query(partial(self._venue.order, order.id))
                 if report is None:
-                    self._absent(order)
+                    self._absent(order, asked_at)
                 else:
                     self._book(order, report)
         if any(order.ended and not order.settled for order in orders):
