@@ -148,7 +148,10 @@ class OrderManager:
         if self.gate.halted is not None and protective:
             self._check_protective(spec)
         self.gate.check(spec, rules, self.prices.market_price(instrument, spec.side))
-        if not self.venues.connected[venue_of(instrument)]:
+        connected = self.venues.connected.get(venue_of(instrument))
+        if connected is None:
+            raise OrderRefused("venue", f"{venue_of(instrument)} brings market data alone")
+        if not connected:
             raise OrderRefused("venue", f"no connection to {venue_of(instrument)}")
         order = self._state.record(spec, urgent=True)
         assert order is not None
