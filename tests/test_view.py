@@ -199,7 +199,7 @@ def report(**changes: object) -> StopReport:
         "stopped_at": "",
         "duration_secs": 0.123,
         "stages": [StageResult("halt", "strategies", 0.5, 0.01)],
-        "orders": {"open_at_stop": 3, "cancelled": 3, "left_open": []},
+        "orders": {"open_at_stop": 3, "cancelled": 2, "filled": 1, "left_open": []},
         "positions": [],
         "state": {"flushed": True, "verified": True, "records": 1200},
         "market_data": {},
@@ -223,7 +223,7 @@ def test_the_summary_of_a_clean_stop() -> None:
     for part in (
         "stopped clean, exit code 0, in 0.12 s: SIGTERM",
         "halt     ok in 0.01 s of 0.50 s",
-        "3 entry orders were open, 3 cancelled or filled, none left open",
+        "3 entry orders were open, 2 cancelled, 1 filled, none left open",
         "none open",
         "1,200 records, flushed, verified",
         "/data/reports/stop.json",
@@ -244,6 +244,7 @@ def test_the_summary_of_a_stop_that_left_something_names_it() -> None:
             orders={
                 "open_at_stop": 12,
                 "cancelled": 0,
+                "filled": 0,
                 "left_open": [f"x-{n}" for n in range(12)],
             },
             positions=[

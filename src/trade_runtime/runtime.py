@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -62,6 +63,8 @@ class Runtime:
         self.clock = clock
         self.report: StopReport | None = None
         """Of the stop; None until it is over."""
+        self.report_path: Path | None = None
+        """Where the report was written; None where it was not."""
         self.stop_reason: str | None = None
         """Why the runtime stops; None while it runs."""
         self.error: Exception | None = None
@@ -256,6 +259,7 @@ class Runtime:
         path = self.settings.runtime.data_dir / "reports" / file_name(self.clock.now_ns())
         try:
             report.write(path)
+            self.report_path = path
         except OSError as error:
             log.error("The stop report could not be written", path=str(path), error=str(error))
 

@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 from collections import deque
-from pathlib import Path
 
 import attrs
 import structlog
@@ -167,7 +166,7 @@ class View:
             live.stop()
             report = self._runtime.report
             if report is not None and self._runtime.start_error is None:
-                self._console.print(summary(report, _newest_report(self._runtime)), crop=False)
+                self._console.print(summary(report, self._runtime.report_path), crop=False)
         except Exception as error:
             log.warning("The live view could not draw its end", error=str(error))
         finally:
@@ -189,8 +188,3 @@ class View:
         if self._terminal is not None:
             self._terminal.send_at_once(RESTORED)
         self._tail.let_through()
-
-
-def _newest_report(runtime: Runtime) -> Path | None:
-    reports = runtime.settings.runtime.data_dir / "reports"
-    return max(reports.glob("stop-*.json"), default=None)

@@ -67,7 +67,7 @@ def _stages(report: StopReport) -> list[Text]:
 def _orders(report: StopReport) -> list[Text]:
     left = list(report.orders["left_open"])
     text = Text(f"{report.orders['open_at_stop']} entry orders were open, ")
-    text.append(f"{report.orders['cancelled']} cancelled or filled, ")
+    text.append(f"{report.orders['cancelled']} cancelled, {report.orders['filled']} filled, ")
     if not left:
         return [text.append("none left open")]
     return [text.append(f"{len(left)} may be left open: {_names(left)}", style="bold red")]
