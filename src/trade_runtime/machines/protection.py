@@ -30,12 +30,15 @@ class ProtectionPlan:
         cancel: stops that can go while the position stays covered.
         resting: the quantity that rests at the venue now; only this counts as protection.
         needed: the quantity that has to.
+        overlaps: the position is covered, and `place` only makes room for others to go: until they
+            have, more rests than the position needs, and all of it may fill.
     """
 
     place: Decimal
     cancel: tuple[Order, ...]
     resting: Decimal
     needed: Decimal
+    overlaps: bool = False
 
     @property
     def covered(self) -> bool:
@@ -57,7 +60,7 @@ def plan(quantity: Decimal, needed: Decimal, stops: Sequence[Order]) -> Protecti
     resting = sum((s.remaining for s in useful if s.state is OrderState.OPEN), ZERO)
     coming = sum((s.remaining for s in useful if s.state is not OrderState.OPEN), ZERO)
     cancel = [s for s in useless if not s.cancel_requested]
-    place = ZERO
+    place, overlaps = ZERO, False
     if resting + coming < needed:
         place = needed - resting - coming
     elif not coming:
@@ -74,10 +77,11 @@ def plan(quantity: Decimal, needed: Decimal, stops: Sequence[Order]) -> Protecti
         if keep > size and needed == size:
             # None of them can go without uncovering a part: that part is placed first. Then the
             # oldest is superfluous, and the next plan cancels it.
-            place = size - (keep - kept[0].remaining)
+            place, overlaps = size - (keep - kept[0].remaining), True
         elif len(kept) > MAX_STOPS and needed == size:
-            place = size  # one for all: then each of the others is superfluous
-    return ProtectionPlan(place, tuple(cancel), resting, needed)
+            # One for all: then each of the others is superfluous.
+            place, overlaps = size, True
+    return ProtectionPlan(place, tuple(cancel), resting, needed, overlaps)
 
 
 def stop_trigger(

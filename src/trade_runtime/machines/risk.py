@@ -63,6 +63,11 @@ class RiskGate:
         self._check_grid(order, instrument)
         self._check_limits(order, instrument, market_price)
 
+    def has_room(self, order: OrderSpec) -> bool:
+        """Whether every limit on positions would hold if this order and all live ones filled."""
+        largest = self._limits.max_position.get(order.instrument)
+        return largest is None or self._exposure.worst_with(order) <= largest
+
     def _check_halted(self, order: OrderSpec) -> None:
         if order.protective:
             return

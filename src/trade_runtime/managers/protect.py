@@ -18,8 +18,8 @@ from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
 from trade_runtime.managers.orders import OrderManager
-from trade_runtime.model.ids import InstrumentId, StrategyName
-from trade_runtime.model.orders import ZERO, OrderType, Side
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName
+from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, Side
 from trade_runtime.protocols import Clock
 from trade_runtime.settings import ProtectionSettings, RiskSettings
 
@@ -135,9 +135,26 @@ class ProtectionGuard:
         stops = trading.stops(*key)
         needed = self._needed(key, position)
         resting = [s.id for s in stops if s.state is OrderState.OPEN]
-        return Cover(
-            position, plan(position.quantity, needed, stops), resting[-1] if resting else None
+        wanted = plan(position.quantity, needed, stops)
+        if wanted.overlaps and not self._has_room(position, wanted.place):
+            wanted = attrs.evolve(wanted, place=ZERO)
+        return Cover(position, wanted, resting[-1] if resting else None)
+
+    def _has_room(self, position: Position, quantity: Decimal) -> bool:
+        """Whether limits would hold if a further stop, and all that rests, filled.
+
+        Stops that overlap are a convenience: they may not open a position that is too large.
+        """
+        stop = OrderSpec(
+            ClientOrderId(""),
+            position.strategy,
+            position.instrument,
+            Side.SELL if position.quantity > 0 else Side.BUY,
+            OrderType.STOP_MARKET,
+            quantity,
+            protective=True,
         )
+        return self._orders.gate.has_room(stop)
 
     def covers(self) -> list[Cover]:
         """Return how every open position is protected now."""

@@ -135,10 +135,12 @@ class Trading:
                 waiting = any(
                     c.plan.cancel or (c.plan.place and c.key not in problems) for c in covers
                 )
-                if not silent and not bare and not waiting:
+                # An order ended with fills that are not told: some position is not what it seems.
+                untold = any(o.ended and not o.settled for o in self.orders.trading.orders.values())
+                if not silent and not bare and not waiting and not untold:
                     result.detail = f"{len(covers)} positions covered"
                     return
-                if bare and len(problems) == len(bare) and not silent:
+                if bare and len(problems) == len(bare) and not silent and not untold:
                     return  # nothing more can be done: waiting longer changes nothing
                 await self._pause()
         finally:
