@@ -136,12 +136,13 @@ class Ladder:
             self.results.append(result)
             log.info("Stop stage begins", stage=name, budget_secs=round(due - began, 3))
         self.current = result
-        with trio.CancelScope(shield=True, deadline=due) as scope:
-            try:
+        scope = trio.CancelScope(shield=True, deadline=due)
+        try:
+            with scope:
                 yield result
-            except Exception as error:
-                result.fail(f"{type(error).__name__}: {error}")
-                log.error("Stop stage failed", stage=name, exc_info=error)
+        except Exception as error:  # also what is left of a group once its cancellations are out
+            result.fail(f"{type(error).__name__}: {error}")
+            log.error("Stop stage failed", stage=name, exc_info=error)
         result.took_secs = round(result.took_secs + trio.current_time() - began, 6)
         if scope.cancelled_caught:
             result.fail("ran out of time", outcome="timed_out")

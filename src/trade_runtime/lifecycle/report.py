@@ -92,10 +92,15 @@ class StopReport:
 
 def iso(ts_ns: int) -> str:
     """Return a time as ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(ts_ns / 1e9, UTC).isoformat(timespec="milliseconds")
+    return _moment(ts_ns).isoformat(timespec="milliseconds")
 
 
 def file_name(ts_ns: int) -> str:
     """Return the name of the report of a stop that ended then; names sort by time."""
-    moment = datetime.fromtimestamp(ts_ns / 1e9, UTC)
-    return f"stop-{moment:%Y%m%dT%H%M%S}-{ts_ns % 10**9:09d}.json"
+    return f"stop-{_moment(ts_ns):%Y%m%dT%H%M%S}-{ts_ns % 10**9:09d}.json"
+
+
+def _moment(ts_ns: int) -> datetime:
+    # Not by a float: it would round the last microsecond of a second up into the next.
+    seconds, rest_ns = divmod(ts_ns, 10**9)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)
