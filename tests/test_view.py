@@ -31,6 +31,7 @@ from trade_runtime.cli.view_model import (
 )
 from trade_runtime.cli.view_render import duration, number, render, share
 from trade_runtime.demo import demo_settings
+from trade_runtime.errors import ConfigError
 from trade_runtime.lifecycle.clock import TrioClock
 from trade_runtime.lifecycle.ladder import StageResult
 from trade_runtime.lifecycle.report import StopReport
@@ -470,3 +471,22 @@ async def test_the_view_of_a_closed_window_ends_and_the_runtime_does_not(tmp_pat
     os.close(slave)
     assert runtime.report is not None
     assert 0 == runtime.report.exit_code
+
+
+async def test_a_start_that_failed_is_not_summed_up(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Its error is told by who started it; the last log lines stay on the screen beside it."""
+    settings = demo_settings(tmp_path)
+    wrong = attrs.evolve(settings.venues["sim"], kind="nowhere")
+    settings = attrs.evolve(settings, venues={**settings.venues, "sim": wrong})
+    runtime = create_runtime(settings, clock=TrioClock())
+    _, tail, console = make(tmp_path)
+    tail.emit(record(logging.WARNING, "said before"))
+    with pytest.RaisesGroup(ConfigError):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(View(runtime, tail, console).run)
+            async with run_runtime(runtime):
+                raise AssertionError("it must not run")
+    assert "said before" in output(console)
+    assert "exit code" not in output(console)

@@ -152,9 +152,14 @@ class View:
     def _frame(self) -> Frame:
         model = snapshot(self._runtime)
         width, height = self._console.size
-        if model.state == "stopped":  # how it stopped is told by the summary that follows
+        if self._summed_up:  # how it stopped is told by the summary that follows
             return render(attrs.evolve(model, stages=()), (), width, height)
         return render(model, tuple(self._tail.lines), width, height)
+
+    @property
+    def _summed_up(self) -> bool:
+        """There is a stop to sum up; of a start that failed, the error says all."""
+        return self._runtime.report is not None and self._runtime.start_error is None
 
     def _end(self, live: Live) -> None:
         """Draw the last frame and the summary, and give the terminal back. Never raises."""
@@ -165,7 +170,7 @@ class View:
             self._draw(live)
             live.stop()
             report = self._runtime.report
-            if report is not None and self._runtime.start_error is None:
+            if report is not None and self._summed_up:
                 self._console.print(summary(report, self._runtime.report_path), crop=False)
         except Exception as error:
             log.warning("The live view could not draw its end", error=str(error))
