@@ -18,6 +18,7 @@ ALLOWED_CLOCKS = {
     "lifecycle/clock.py": "the one home of the wall clock; everyone else is passed a clock",
 }
 ALLOWED_ENTROPY = {
+    "lifecycle/clock.py": "the one home of fresh seeds; everyone else is passed a seeded source",
     "cli/": "draws the seed and the run's id, and passes them in",
 }
 ALLOWED_THREADS = {
