@@ -259,9 +259,11 @@ def handle_signals(runtime: Runtime) -> Iterator[SignalGuard]:
     """Let SIGINT and SIGTERM stop a runtime, as the command line does.
 
     The first signal asks for the ordered stop, as SIGHUP does; a second one, or the total cap, ends
-    the process with status 1 after logging `Forced exit requested` with every stack. For programs that embed a
-    runtime and want the same; on leaving, the handlers from before are put back. Use it in the main
-    thread, around the runtime's block, since it takes SIGALRM too.
+    the process with status 1 after logging `Forced exit requested` with every stack. For programs
+    that embed a runtime and want the same; on leaving, the handlers from before are put back.
+
+    Use it in the main thread, since it takes SIGALRM too, inside the runtime's block, and wait for
+    `Runtime.stopped` in it: a stop that begins after it was left has no second signal and no cap.
 
     Args:
         runtime: to stop.

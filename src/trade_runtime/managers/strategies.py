@@ -184,7 +184,7 @@ def check_strategies(strategies: Sequence[Strategy]) -> None:
     """Refuse strategies that could not be run.
 
     Raises:
-        ConfigError: two of one name, none of the instruments named, or a handler that is async.
+        ConfigError: two of one name, or a plain handler that is async.
     """
     names: set[StrategyName] = set()
     for strategy in strategies:

@@ -146,7 +146,8 @@ class Trader:
             tif: `gtc` rests until cancelled, `ioc` takes what is there and cancels the rest, `fok`
                 takes all or nothing.
             post_only: be refused by the venue rather than take liquidity.
-            reduce_only: only make the position smaller.
+            reduce_only: ask the venue to let it only make the position smaller. A spot account,
+                such as the paper venue's, knows no positions and cannot.
 
         Raises:
             OrderRefused: with the reason; nothing was recorded or sent.
