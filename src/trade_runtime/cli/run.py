@@ -86,6 +86,8 @@ def execute(
     guard.install()
     guard.report_path = report
     _open_streams()
+    # Until the settings are read: a second signal that early is logged as any other.
+    configure_logs("INFO", stop_level="INFO", json=log_format == "json", handler=FdHandler(STDERR))
     try:
         settings = load()
         tail = _set_up_logs(settings, log_format)
