@@ -205,7 +205,7 @@ class Order:
 
     @property
     def settled(self) -> bool:
-        """It ended and every fill of it is known: nothing more can come of it."""
+        """It ended, and every fill of it is known, so nothing more can come of it."""
         return self.ended and (self.closed_filled is None or self.filled >= self.closed_filled)
 
     def apply(self, what: OrderInput, *, reason: str = "", filled: Decimal | None = None) -> None:
