@@ -159,13 +159,16 @@ class Runtime:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._turn, name="trade_runtime/turning")
+                fatal = None
                 try:
                     with self._scope:
                         await self._nest()
                 except BaseException as error:
-                    self._failed(error)
+                    fatal = self._failed(error)
                 nursery.cancel_scope.cancel()
             self._finish()
+        if fatal is not None:
+            raise fatal
 
     async def _nest(self) -> None:
         settings, ladder = self.settings, self.ladder
@@ -220,16 +223,25 @@ class Runtime:
         self.error = self.error or error
         self.request_stop(f"the store failed: {error}")
 
-    def _failed(self, error: BaseException) -> None:
-        errors = [e for e in _leaves(error) if isinstance(e, Exception)]
-        if not errors:
-            raise error  # not ours to keep: KeyboardInterrupt and its like
-        self.error = self.error or next(
-            (e for e in errors if isinstance(e, TradeRuntimeError)), errors[0]
-        )
+    def _failed(self, error: BaseException) -> BaseException | None:
+        """Take what came out of the nest; return it where it is not ours to keep.
+
+        A KeyboardInterrupt and its like go on to the host, once the stop is over and reported.
+        """
+        leaves = _leaves(error)
+        errors = [e for e in leaves if isinstance(e, Exception)]
+        foreign = [e for e in leaves if not isinstance(e, Exception)]
+        if errors:
+            self.error = self.error or next(
+                (e for e in errors if isinstance(e, TradeRuntimeError)), errors[0]
+            )
         if self.stop_reason is None:
-            self.stop_reason = f"failed: {self.error}"
-        log.error("A part of the runtime failed", exc_info=error)
+            self.stop_reason = type(foreign[0]).__name__ if foreign else f"failed: {self.error}"
+        if errors and not foreign and all(isinstance(e, TradeRuntimeError) for e in errors):
+            log.error("A part of the runtime failed", error=str(self.error))
+        else:  # a defect: show where
+            log.error("A part of the runtime failed", exc_info=error)
+        return error if foreign else None
 
     def _final(self) -> RuntimeStopped:
         return RuntimeStopped(self.stop_reason or "failed", self._outcome_so_far())

@@ -4,40 +4,85 @@ from __future__ import annotations
 
 import logging
 import os
+import select
+from collections import deque
 from collections.abc import MutableMapping
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
 
 from trade_runtime.settings import is_secret
 
+MAX_WAITING = 10_000
+"""Log lines that may wait for a reader that has stopped reading."""
+
+PIPE_BYTES = select.PIPE_BUF if hasattr(select, "PIPE_BUF") else 512
+"""What a pipe that takes anything takes at once (POSIX)."""
+
+FLUSH_MS = 200
+"""How long a flush waits for the reader, for each piece."""
+
 QUIET = ("httpx", "httpcore", "trio-websocket")
 """Libraries whose own chatter is only of interest when something is wrong."""
 
 
 class FdHandler(logging.Handler):
-    """Writes each line with `os.write`: nothing is buffered, so nothing can be lost or torn.
+    """Writes lines whole, with `os.write`, and never waits for who reads them.
 
-    A handler that a signal interrupts may be entered again by the signal's own logging; buffered
-    streams refuse that.
+    Nothing is buffered in Python, so nothing is lost or torn by a forced exit, and a handler that
+    a signal interrupts may be entered again by the signal's own logging; buffered streams refuse
+    that. Where a reader stops reading, lines wait, `MAX_WAITING` at most; those beyond are counted,
+    and told when it reads again: the log never holds up the trading.
     """
 
     def __init__(self, fd: int) -> None:
         super().__init__()
         self._fd: int | None = fd
+        self._waiting: deque[bytes] = deque()
+        self._dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line; a reader that is gone silences the log, never the runtime."""
         if self._fd is None:
             return
         try:
-            data = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
-            while data:
-                data = data[os.write(self._fd, data) :]
-        except OSError:
-            self._fd = None
+            line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
         except Exception:
             self.handleError(record)
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            self._dropped += 1
+        else:
+            self._waiting.append(line)
+        self._write(0)
+
+    def flush(self) -> None:
+        """Write what waits, as far as the reader takes it within `FLUSH_MS`."""
+        with self.lock or nullcontext():
+            self._write(FLUSH_MS)
+
+    def _write(self, patience_ms: int) -> None:
+        while self._waiting and self._fd is not None and self._takes(patience_ms):
+            line = self._waiting.popleft()
+            try:
+                done = os.write(self._fd, line[:PIPE_BYTES])
+            except OSError:
+                self._fd = None
+                return
+            if done < len(line):
+                self._waiting.appendleft(line[done:])
+            elif not self._waiting and self._dropped:
+                told = f"{self._dropped} log lines were dropped: nobody read them\n"
+                self._waiting.append(told.encode())
+                self._dropped = 0
+
+    def _takes(self, patience_ms: int) -> bool:
+        if not hasattr(select, "poll"):
+            return True  # Windows cannot tell
+        poll = select.poll()
+        poll.register(self._fd or 0, select.POLLOUT)
+        return bool(poll.poll(patience_ms))
 
 
 def _mask(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
