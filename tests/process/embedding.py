@@ -5,6 +5,7 @@ Usage: embedding.py CONFIG cancel|leave|request|raise. Prints JSON.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -21,10 +22,8 @@ from trade_runtime.cli.logs import FdHandler, configure_logs
 def _fds() -> list[str]:
     found = []
     for name in os.listdir("/proc/self/fd"):
-        try:
+        with contextlib.suppress(FileNotFoundError):  # the one of the listing itself
             found.append(os.readlink(f"/proc/self/fd/{name}"))
-        except FileNotFoundError:
-            pass  # the one of the listing itself
     return sorted(found)
 
 
@@ -86,4 +85,4 @@ async def main(config: str, how: str) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, *sys.argv[1:])
+    trio.run(main, sys.argv[1], sys.argv[2])

@@ -109,9 +109,7 @@ def crimes(found: Evidence) -> list[str]:
     """What must hold at every moment, also right after a kill."""
     wrong: list[str] = []
     intents = found.intents
-    submitted = Counter(
-        row["client_order_id"] for row in found.history if row["event"] == "submit"
-    )
+    submitted = Counter(row["client_order_id"] for row in found.history if row["event"] == "submit")
     for order, times in submitted.items():
         if order not in intents:
             wrong.append(f"{order} was sent without an intent")
@@ -155,7 +153,9 @@ def unsettled(found: Evidence) -> list[str]:
 
 
 def bare(found: Evidence) -> list[str]:
-    """Positions that no resting stop covers."""
+    """Positions whose resting stops are not for just as much: less leaves them bare, more would
+    turn them over.
+    """
     wrong = []
     for position in found.verdict["positions"]:
         quantity = Decimal(position["quantity"])
@@ -168,15 +168,16 @@ def bare(found: Evidence) -> list[str]:
             ),
             Decimal(0),
         )
-        if covered < abs(quantity):
-            wrong.append(f"{position['strategy']} holds {quantity}, stops cover {covered}")
+        if covered != abs(quantity):
+            wrong.append(f"{position['strategy']} holds {quantity}, stops are for {covered}")
     return wrong
 
 
 def check_crash(world: World, run: Run) -> Evidence:
     """Judge what a killed or forced process left."""
     found = evidence(world)
-    assert crimes(found) == [], run
+    wrong = crimes(found)
+    assert not wrong, f"{wrong} {run}"
     return found
 
 
@@ -187,7 +188,8 @@ def check_clean(world: World, run: Run) -> Evidence:
     """Judge an ordered stop that ended clean, its report among the witnesses."""
     found = evidence(world)
     report = run.report()
-    assert crimes(found) + unsettled(found) == [], run
+    wrong = crimes(found) + unsettled(found)
+    assert not wrong, f"{wrong} {run}"
     assert (report["outcome"], report["exit_code"]) == ("clean", 0)
     assert [stage["name"] for stage in report["stages"]] == STAGES
     assert {stage["outcome"] for stage in report["stages"]} == {"ok"}, report

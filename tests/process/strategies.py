@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Awaitable
@@ -86,10 +87,8 @@ class Churn(Strategy):
         if held > 0 and not stops and self.params.get("own_stops", True):
             rules = self.trader.instrument(fill.instrument)
             trigger = rules.round_price(fill.price * Decimal("0.9"), up=False)
-            try:
+            with contextlib.suppress(OrderRefused):
                 self.trader.stop_loss(fill.instrument, "sell", held, trigger)
-            except OrderRefused:
-                pass
 
 
 class Bad(Strategy):
@@ -124,7 +123,7 @@ class Bad(Strategy):
             case "stop_exits":
                 raise SystemExit(5)
             case "stop_awaits":
-                return trio.sleep_forever()
+                return trio.sleep_forever()  # noqa: ASYNC105 - the host awaits it
             case "stop_sleeps":
                 time.sleep(1_000)
             case "stop_spins":
@@ -149,7 +148,7 @@ class Bad(Strategy):
             try:
                 while True:
                     pass
-            except BaseException:  # noqa: BLE001, S110 - the worst there is
+            except BaseException:
                 pass
 
 

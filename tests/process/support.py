@@ -43,7 +43,7 @@ LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \[(\w+) *\] ")
 
 
 def share(few: int, many: int) -> int:
-    """Return the number of repetitions: few as a rule, many where the full numbers are asked for."""
+    """Return how often to repeat: few times as a rule, many where the full numbers are asked."""
     return many if FULL else few
 
 
@@ -254,6 +254,11 @@ class Run:
             raise AssertionError(f"it did not end within {secs} s: {self}") from None
 
     @property
+    def age_secs(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self.began
+
+    @property
     def took_secs(self) -> float:
         """Seconds since the last `send`; read it right after `end`."""
         return time.monotonic() - self.signalled
@@ -325,3 +330,8 @@ def command(*args: str | Path) -> subprocess.CompletedProcess[str]:
         timeout=PATIENCE_SECS,
         check=False,
     )
+
+
+def until_age(run: Run, secs: float) -> None:
+    """Wait until a process that runs is so old."""
+    run.until(lambda: run.age_secs > secs, f"an age of {secs:.3f} s")

@@ -63,9 +63,7 @@ def stage_lines(run: Run) -> list[StageLine]:
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_clean(
-    tmp_path: Path, number: signal.Signals, log_format: str
-) -> None:
+def test_a_signal_stops_it_clean(tmp_path: Path, number: signal.Signals, log_format: str) -> None:
     """The entries are cancelled, the stop-loss rests, the report is the venue's own account."""
     world = World(tmp_path)
     world.configure(grid())
