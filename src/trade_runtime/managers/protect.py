@@ -160,6 +160,16 @@ class ProtectionGuard:
         """Return how every open position is protected now."""
         return [self.cover((p.strategy, p.instrument)) for p in self._orders.trading.ledger.open()]
 
+    def leftovers(self) -> list[Cover]:
+        """Return closed positions that still have stops: one that wakes would open another."""
+        trading = self._orders.trading
+        keys = [(o.strategy, o.instrument) for o in trading.live() if o.spec.protective]
+        return [
+            self.cover(key)
+            for key in dict.fromkeys(keys)
+            if not trading.ledger.position(*key).quantity
+        ]
+
     def _needed(self, key: Key, position: Position) -> Decimal:
         size = abs(position.quantity)
         if self._settings.required == "all":
@@ -234,7 +244,7 @@ class ProtectionGuard:
     def place_missing(self) -> dict[Key, str]:
         """Act once on every position, without grace; return what cannot be covered, and why."""
         problems = {}
-        for cover in self.covers():
+        for cover in [*self.covers(), *self.leftovers()]:
             self._cancel_superfluous(cover)
             if cover.plan.place:
                 problem = self._place(cover)

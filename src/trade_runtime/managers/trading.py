@@ -113,15 +113,21 @@ class Trading:
                 if not silent and not entries and not trading.entries():
                     result.detail = f"{len(self.stopping)} orders cancelled or filled"
                     return
+                if not trading.entries():  # nothing to wait for above: never ask in a tight circle
+                    await self._pause()
         finally:
             left = [order.id for order in trading.entries()]
             if left:
                 result.fail(f"{len(left)} orders may rest: {_some(left)}")
 
     async def protect_positions(self, result: StageResult) -> None:
-        """Have every position covered by stops that rest, proven by asking the venues."""
+        """Have every position covered by stops that rest, proven by asking the venues.
+
+        A stop that no position needs is cancelled, and its end proven too.
+        """
         problems: dict[Key, str] = {}
         bare: list[str] = []
+        leaving: list[str] = []
         try:
             while True:
                 _, silent = await self._ask_venues()
@@ -132,7 +138,12 @@ class Trading:
                     for c in covers
                     if not c.plan.covered
                 ]
-                waiting = any(
+                leaving = [
+                    order.id
+                    for order in self.orders.trading.live()
+                    if order.spec.protective and order.cancel_requested
+                ]
+                waiting = leaving or any(
                     c.plan.cancel or (c.plan.place and c.key not in problems) for c in covers
                 )
                 # An order ended with fills that are not told: some position is not what it seems.
@@ -140,13 +151,16 @@ class Trading:
                 if not silent and not bare and not waiting and not untold:
                     result.detail = f"{len(covers)} positions covered"
                     return
-                if bare and len(problems) == len(bare) and not silent and not untold:
+                settled = not silent and not untold and not leaving
+                if bare and len(problems) == len(bare) and settled:
                     return  # nothing more can be done: waiting longer changes nothing
                 await self._pause()
         finally:
             if bare:
                 why = "; ".join(sorted(set(problems.values())))
                 result.fail(f"not protected: {_some(bare)}" + (f" ({why})" if why else ""))
+            if leaving:
+                result.fail(f"stops that nothing needs may rest: {_some(leaving)}")
 
 
 def _some(names: Sequence[str], most: int = 10) -> str:

@@ -207,13 +207,22 @@ class Evidence:
         The exchange made them after it was last asked, and the event that told of them was lost or
         is still held back. The next start asks again.
         """
-        last = len(self.world.lives) - 1
-        asked = [n.ts_ns for n in self.world.notes if (n.life, n.what) == (last, "fills told")]
+        last = self.last_look()
         return {
             fill.trade_id
             for fill in self.world.fills()
-            if fill.trade_id not in self.fills and asked and fill.ts_ns >= asked[-1]
+            if fill.trade_id not in self.fills and fill.ts_ns >= last
         }
+
+    def last_look(self) -> int:
+        """Return when the last life was last told of fills that it asked for, or when it ended."""
+        life = self.world.lives[-1]
+        told = [
+            note.ts_ns
+            for note in self.world.notes
+            if note.life == life.number and note.what == "fills told"
+        ]
+        return told[-1] if told else life.ended_ns
 
     def vague(self) -> set[Key]:
         """Return the positions that the last life cannot know: those of untold fills."""

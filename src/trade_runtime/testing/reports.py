@@ -34,6 +34,7 @@ def judge_stop(evidence: Evidence) -> list[str]:
     found = _bounds(life, report, evidence)
     if began:
         found += _left(venue, report)
+        found += _leftovers(venue, evidence)
         found += _told(venue, report, evidence)
     found += _order(evidence, life)
     return found
@@ -96,6 +97,23 @@ def _left(venue: Venue, report: StopReport) -> list[str]:
         if venue.is_bare(key)
     ]
     return found
+
+
+def _leftovers(venue: Venue, evidence: Evidence) -> list[str]:
+    """No stop-loss rests for a position that is closed, unless it closed after the last look."""
+    last = evidence.last_look()
+    moved = {
+        venue.orders[fill.client_order_id].key
+        for fill in evidence.world.fills()
+        if fill.ts_ns >= last
+    }
+    return [
+        f"3: stop-loss {order.id} rests, and {order.key[0]} holds no {order.key[1]} that it closes"
+        for order in venue.live.values()
+        if order.protective
+        and order.key not in moved
+        and venue.positions.get(order.key, ZERO) * order.side.sign >= 0
+    ]
 
 
 def _told(venue: Venue, report: StopReport, evidence: Evidence) -> list[str]:
