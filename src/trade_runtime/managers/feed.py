@@ -184,6 +184,7 @@ class Feed:
                     await first_of(
                         session.run, lambda: self._keep_alive(session), self._watch_silence
                     )
+                    raise VenueError("the stream ended")
             if connecting.cancelled_caught:
                 raise VenueError(f"no connection within {CONNECT_TIMEOUT_SECS} s")
         except VenueError:

@@ -107,6 +107,8 @@ class StrategyHost:
 
     def on_order(self, update: OrderUpdate) -> None:
         """Tell the strategy how an order goes."""
+        if not self._active:
+            return
         try:
             for reader in self.trader.order_readers.held():
                 reader.put(update)
@@ -125,10 +127,14 @@ class StrategyHost:
 
     def fail(self, error: BaseException) -> None:
         """Stop this strategy alone: cancel its entries, keep its positions protected."""
+        detail = f"{type(error).__name__}: {error}"
         if not self._active:
+            log.error("Strategy failed after its end", strategy=self.name, exc_info=error)
+            if self.outcome == "stopped":
+                self.outcome, self.detail = "failed", detail
             return
         self._active = False
-        self.outcome, self.detail = "failed", f"{type(error).__name__}: {error}"
+        self.outcome, self.detail = "failed", detail
         log.error("Strategy failed; the others go on", strategy=self.name, exc_info=error)
         self._orders.stop_strategy(self.name, "failed", self.detail)
         self._scope.cancel()
@@ -144,8 +150,24 @@ class StrategyHost:
                 await result
         except OrderRefused as refused:
             self._refused(refused)
-        except STRATEGY_FAILURES as error:
-            self.fail(error)
+        except BaseException as error:
+            self._keep(error)
+
+    def _keep(self, error: BaseException) -> None:
+        """Take what is the strategy's own affair of what it raised; let the rest go on.
+
+        A nursery of its own may raise both in one group: a cancellation and an error.
+        """
+        own: BaseException | None
+        rest: BaseException | None
+        if isinstance(error, BaseExceptionGroup):
+            own, rest = error.split(STRATEGY_FAILURES)
+        else:
+            own, rest = (error, None) if isinstance(error, STRATEGY_FAILURES) else (None, error)
+        if own is not None:
+            self.fail(own)
+        if rest is not None:
+            raise rest
 
     async def run(self) -> None:
         """Run the strategy's own task, if it has one, until it ends or the strategy fails."""
@@ -158,8 +180,8 @@ class StrategyHost:
                     self._refused(refused)
                 else:
                     self.fail(refused)
-            except STRATEGY_FAILURES as error:
-                self.fail(error)
+            except BaseException as error:
+                self._keep(error)
 
     async def stop(self, reason: str, result: StageResult) -> None:
         """Call `on_stop`, in the time of the stage."""
