@@ -12,6 +12,7 @@ import gc
 import sys
 import tempfile
 from collections import deque
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -19,7 +20,7 @@ from typing import Any
 
 import trio
 
-from harness.market import INSTRUMENT, Walk, bare, through
+from harness.market import INSTRUMENT, Play, Walk, bare, through
 from harness.measure import US, figure, rss_mib, timed
 from harness.report import main, progress
 from harness.world import Counter, until, world
@@ -118,7 +119,7 @@ async def tenth(trader: Trader, walk: Walk, sink: MarketSink, orders: int) -> di
 
 
 async def run(orders: int, found: dict[str, Any]) -> None:
-    """Trade ten tenths of `orders`, then stop."""
+    """Trade ten tenths of `orders`, stop, and start again on what was recorded."""
     trader, walk, done = Trader(), Walk(), trio.Event()
     tenths: list[dict[str, float]] = []
 
@@ -131,31 +132,47 @@ async def run(orders: int, found: dict[str, Any]) -> None:
         done.set()
 
     with tempfile.TemporaryDirectory() as folder:
-        async with world(
-            Path(folder),
-            [trader],
-            play,
-            store={"url": "sqlite:///journal.sqlite"},
-            ack_timeout_secs=2.0,
-        ) as runtime:
+        began = perf_counter()
+        async with a_world(folder, trader, play) as runtime:
+            found["first_start_secs"] = figure(perf_counter() - began)
             await done.wait()
             found |= {"quotes": trader.quotes, "orders": trader.placed, "fills": trader.fills}
             found |= held(runtime)
-        files = bytes_on_disk(Path(folder))
-    report = runtime.report
-    assert report is not None
-    verify = next(stage for stage in report.stages if stage.name == "verify")
+        found["files_mib"] = figure(bytes_on_disk(Path(folder)) / 2**20)
+        found |= stopped(runtime)
+        progress("starting again")
+        began = perf_counter()
+        async with a_world(folder, Trader(), silence):
+            found["next_start_secs"] = figure(perf_counter() - began)
     found |= {
         "tenths": tenths,
         "rss_last_to_first": last_to_first(tenths, "rss_mib"),
         "blocks_last_to_first": last_to_first(tenths, "python_blocks"),
         "event_last_to_first": last_to_first(tenths, "ratio_to_bare"),
         "order_last_to_first": last_to_first(tenths, "us_per_order"),
-        "files_mib": figure(files / 2**20),
+    }
+
+
+def a_world(folder: str, trader: Trader, play: Play) -> AbstractAsyncContextManager[Runtime]:
+    """Return a runtime that keeps its state in `folder`."""
+    store = {"url": "sqlite:///journal.sqlite"}
+    return world(Path(folder), [trader], play, store=store, ack_timeout_secs=2.0)
+
+
+async def silence(sink: MarketSink) -> None:
+    """Bring no quotes."""
+    await trio.lowlevel.checkpoint()
+
+
+def stopped(runtime: Runtime) -> dict[str, Any]:
+    """Return how the stop went."""
+    report = runtime.report
+    assert report is not None
+    return {
         "journal_records": report.state["records"],
         "stop_exit_code": report.exit_code,
-        "stop_secs": report.duration_secs,
-        "stop_verify_secs": verify.took_secs,
+        "stop_secs": figure(report.duration_secs),
+        "stages_ms": {stage.name: figure(stage.took_secs * 1e3) for stage in report.stages},
     }
 
 

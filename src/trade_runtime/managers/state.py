@@ -156,8 +156,9 @@ class StateManager:
             self._queued = trio.Event()
             if not self._queue:
                 continue
-            with trio.move_on_after(self._settings.commit_secs):
-                await self._now.wait()
+            if not self._now.is_set():  # what is urgent saves itself a turn of the loop
+                with trio.move_on_after(self._settings.commit_secs):
+                    await self._now.wait()
             self._now = trio.Event()
             await self._commit()
 
