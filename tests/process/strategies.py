@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Awaitable
 from decimal import Decimal
@@ -28,7 +29,7 @@ class Grid(Strategy):
         rules = self.trader.instrument(quote.instrument)
         for step in range(int(self.params.get("n", 50)) - len(entries)):
             price = rules.round_price(quote.bid * (0.7 - 0.001 * step), up=False)
-            self.trader.limit(quote.instrument, "buy", "0.01", price)
+            self.trader.limit(quote.instrument, "buy", self.params.get("size", "0.01"), price)
         if self.trader.position(quote.instrument).quantity == 0:
             self.trader.market(quote.instrument, "buy", "1")
 
@@ -178,3 +179,10 @@ class Watch(Strategy):
 
     def on_stop(self, reason: str) -> None:
         self.trader.log.info("counted", quotes=self.quotes, trades=self.trades, stale=self.stale)
+
+
+class Threaded(Strategy):
+    """Leaves a thread that never ends, and that Python would wait for."""
+
+    def on_start(self) -> None:
+        threading.Thread(target=threading.Event().wait, name="never-ends").start()

@@ -80,15 +80,16 @@ def strategy(name: str, cls: str, **params: Any) -> dict[str, Any]:
     }
 
 
-def grid(n: int = 50) -> dict[str, Any]:
+def grid(n: int = 50, size: str = "0.01") -> dict[str, Any]:
     """Return a strategy that rests `n` entries and holds one protected position."""
-    return strategy("grid", "Grid", n=n)
+    return strategy("grid", "Grid", n=n, size=size)
 
 
 class World:
     """A trader's folder: a configuration, and what runtimes leave there."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.config = folder / "config.toml"
         self.data_dir = folder / "state"
@@ -321,6 +322,28 @@ def start(base: Path, *args: str, **how: Any) -> Iterator[Run]:
         process.wait()
 
 
+@contextlib.contextmanager
+def replayed(recording: Path, base: Path) -> Iterator[tuple[Run, dict[str, Any]]]:
+    """Serve a recording, over and over, as fast as it is read, from a process of its own.
+
+    Gives that process, and the table of a venue that reads there.
+    """
+    how = ["--port", "0", "--speed", "max", "--at-end", "loop"]
+    with start(base, "-m", "trade_runtime", "replay", str(recording), *how) as server:
+        server.until(lambda: "http://" in server.out, "a port")
+        port = int(server.out.rpartition(":")[2])
+        yield server, loopback_market(port)
+
+
+def loopback_market(port: int) -> dict[str, Any]:
+    """Return the table of a source of market data on a port of loopback, whoever is there."""
+    return {
+        "kind": "binance_spot",
+        "ws_url": f"ws://127.0.0.1:{port}",
+        "rest_url": f"http://127.0.0.1:{port}",
+    }
+
+
 def command(*args: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command of the command line to its end."""
     return subprocess.run(
@@ -335,3 +358,7 @@ def command(*args: str | Path) -> subprocess.CompletedProcess[str]:
 def until_age(run: Run, secs: float) -> None:
     """Wait until a process that runs is so old."""
     run.until(lambda: run.age_secs > secs, f"an age of {secs:.3f} s")
+
+
+STAGES = ["halt", "cancel", "protect", "flush", "close", "verify"]
+STAGES_OK = [(name, "ok") for name in STAGES]

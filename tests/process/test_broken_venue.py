@@ -16,9 +16,11 @@ from tests.process import judge
 from tests.process.support import (
     BUDGET_SECS,
     NOISE_SECS,
+    STAGES,
     World,
     command,
     grid,
+    loopback_market,
     strategy,
 )
 
@@ -67,7 +69,7 @@ def test_what_could_not_be_cancelled_is_named(
     assert (report["orders"]["open_at_stop"], report["orders"]["cancelled"]) == (50, 0)
     assert report["state"] == {"flushed": True, "verified": True, "records": len(found.records)}
     stages = {stage["name"]: stage["outcome"] for stage in report["stages"]}
-    assert list(stages) == judge.STAGES
+    assert list(stages) == STAGES
     assert stages["cancel"] in ("timed_out", "failed")
     assert (stages["flush"], stages["verify"]) == ("ok", "ok")
     assert judge.bare(found) == []
@@ -123,19 +125,10 @@ def free_port() -> int:
         return port
 
 
-def dead_market(port: int) -> dict[str, Any]:
-    """Return the table of a source of market data that nobody serves."""
-    return {
-        "kind": "binance_spot",
-        "ws_url": f"ws://127.0.0.1:{port}",
-        "rest_url": f"http://127.0.0.1:{port}",
-    }
-
-
 def test_a_source_that_is_unreachable_at_the_start(tmp_path: Path) -> None:
     """Exit 4 after bounded retries, with one message that names the source."""
     world = World(tmp_path)
-    world.configure(strategy("watch", "Watch"), market=dead_market(free_port()))
+    world.configure(strategy("watch", "Watch"), market=loopback_market(free_port()))
     with world.run() as run:
         assert run.end() == 4, run
     (error,) = [line for line in run.log.splitlines() if line.startswith("error:")]
@@ -156,7 +149,7 @@ def test_a_signal_while_the_source_is_unreachable(
         silent = sockets.enter_context(socket.socket())
         silent.bind(("127.0.0.1", 0))
         silent.listen()  # takes connections and never says a word
-        world.configure(strategy("watch", "Watch"), market=dead_market(silent.getsockname()[1]))
+        world.configure(strategy("watch", "Watch"), market=loopback_market(silent.getsockname()[1]))
         with world.run() as run:
             if moment == "the start waits for it":
                 run.until_log("could not be asked")
@@ -174,7 +167,7 @@ def test_a_signal_while_the_source_is_unreachable(
 def test_check_of_the_same(tmp_path: Path) -> None:
     """`check` warns of a source that it cannot ask, and creates nothing."""
     world = World(tmp_path)
-    world.configure(strategy("watch", "Watch"), market=dead_market(free_port()))
+    world.configure(strategy("watch", "Watch"), market=loopback_market(free_port()))
     done = command("check", world.config)
     assert done.returncode == 0, done.stderr
     assert "sim" in done.stdout + done.stderr

@@ -13,12 +13,17 @@ import pytest
 from tests.process import judge
 from tests.process.support import (
     BUDGET_SECS,
+    ETH,
+    STAGES,
     Run,
     World,
     grid,
+    replayed,
     start,
     strategy,
 )
+from tests.recorded import ETHUSDT, recorded
+from tests.replay_world import small_recording
 
 pytestmark = pytest.mark.process
 
@@ -50,7 +55,7 @@ def stage_lines(run: Run) -> list[StageLine]:
     """Find where in the log each stage begins, in the order of the stages."""
     log = run.log
     found = []
-    for stage in judge.STAGES:
+    for stage in STAGES:
         places = [
             place
             for text in (f"stage={stage}", f'"stage": "{stage}"')
@@ -73,6 +78,23 @@ def test_a_signal_stops_it_clean(tmp_path: Path, number: signal.Signals, log_for
         assert run.end() == 0, run
         assert run.took_secs < BUDGET_SECS
     check_stop(world, run, number.name)
+
+
+@pytest.mark.parametrize("source", ["made up", pytest.param(ETHUSDT, marks=pytest.mark.recorded)])
+def test_over_the_real_wire(tmp_path: Path, source: str) -> None:
+    """A recording over the real wire, as fast as it is read, stops no other way."""
+    world = World(tmp_path)
+    made_up = source == "made up"
+    recording = small_recording(tmp_path / "small.txt") if made_up else recorded(source)
+    with replayed(recording, tmp_path / "server") as (_, market):
+        world.configure(grid(size="1" if made_up else "0.01"), market=market)
+        with world.run() as run:
+            world.until_grid(run)
+            run.send(signal.SIGTERM)
+            assert run.end() == 0, run
+            assert run.took_secs < BUDGET_SECS
+    check_stop(world, run, "SIGTERM")
+    assert run.report()["market_data"][ETH]["quotes"] > 0
 
 
 def test_the_end_of_the_duration_stops_it_clean(tmp_path: Path) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import sys
+import threading
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 import click
+import structlog
 
+from trade_runtime.cli.signals import HANGUP, SIGNALS
 from trade_runtime.version import __version__
+
+log = structlog.get_logger("cli")
 
 COMMANDS = {
     "run": ("run", "run_command"),
@@ -79,5 +88,30 @@ def cli(
 
 
 def main() -> None:
-    """Run the command line."""
-    cli(prog_name="python -m trade_runtime")
+    """Run the command line, and end the process with its exit code, whatever comes late."""
+    try:
+        cli(prog_name="python -m trade_runtime")
+    except SystemExit as end:
+        leave(end.code)
+        raise
+
+
+def leave(code: str | int | None) -> None:
+    """Let nothing change an exit code that is known: neither a signal nor a thread.
+
+    Python puts the system's own handlers back while it ends, so a signal in its last moments would
+    kill the process; and it waits for threads, of which a strategy may have left one that never
+    ends.
+    """
+    for number in (*SIGNALS, HANGUP):
+        if number is not None and callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_IGN)
+    others = (t for t in threading.enumerate() if t is not threading.main_thread())
+    waited_for = [thread.name for thread in others if not thread.daemon]
+    if waited_for:
+        log.warning("Threads that strategies left are cut off", threads=waited_for)
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
