@@ -163,7 +163,14 @@ class StateManager:
             await self._commit()
 
     async def _commit(self) -> None:
-        batch, self._queue = self._queue, []
+        waiting, self._queue = self._queue, []
+        rows = self._settings.batch_rows
+        for first in range(0, len(waiting), rows):  # more than one where the disk was slow
+            await self._append(waiting[first : first + rows])
+        self._committed.set()
+        self._committed = trio.Event()
+
+    async def _append(self, batch: Sequence[Record]) -> None:
         if self.failed is None:
             try:
                 await self._store.append(batch)
@@ -172,8 +179,6 @@ class StateManager:
         if self.failed is None:
             self.durable_seq = batch[-1].seq
             self.on_durable(self.durable_seq)
-        self._committed.set()
-        self._committed = trio.Event()
 
     def _fail(self, error: StoreError) -> None:
         if self.failed is None:
