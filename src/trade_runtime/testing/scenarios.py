@@ -18,6 +18,7 @@ import attrs
 from trade_runtime.lifecycle.clock import VIRTUAL_EPOCH_NS
 from trade_runtime.settings import Settings
 from trade_runtime.strategy import Strategy
+from trade_runtime.testing import marks
 from trade_runtime.testing.market import Market, Symbol
 from trade_runtime.testing.smoke import Asked, Holder, Maker, Taker
 
@@ -43,6 +44,7 @@ class Scenario:
         settle_secs: how long a request may be under way.
         bare_secs: the bound W: how long a position may be without the stop-loss that it needs
             while a runtime lives.
+        must_see: marks that a sweep over every step and fault has to reach.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Scenario:
     restart_secs: float
     settle_secs: float
     bare_secs: float
+    must_see: tuple[str, ...] = ()
 
 
 LATENCY_MS = 20
@@ -66,7 +69,7 @@ _SMOKE: dict[str, Any] = {
     "orders": {"ack_timeout_secs": 0.25, "reconcile_secs": 0.6},
     "protection": {"required": "all", "stop_pct": 0.5, "grace_secs": 0.25},
     "risk": {
-        "max_position": {"ETHUSDT.paper": "2.5", "BTCUSDT.paper": "0.1"},
+        "max_position": {"ETHUSDT.paper": "1.6", "BTCUSDT.paper": "0.08"},
         "max_open_orders": 20,
     },
     "venues": {
@@ -126,6 +129,18 @@ SCENARIOS: dict[str, Scenario] = {
         restart_secs=1.0,
         settle_secs=(LATENCY_MS + DELAY_MS) / 1000,
         bare_secs=2.0,
+        must_see=(
+            marks.FILLED_IN_PARTS,
+            marks.STOP_WOKE,
+            marks.STOP_PLACED_FOR_IT,
+            marks.CANCEL_CROSSED,
+            marks.FILL_AFTER_CANCEL,
+            marks.UNKNOWN,
+            marks.UNKNOWN_RESOLVED,
+            marks.NEVER_ARRIVED,
+            marks.FILLED_WHILE_DEAD,
+            marks.POSITION_AT_STOP,
+        ),
     )
 }
 """Every scenario by its name."""

@@ -25,7 +25,7 @@ import trio
 
 from trade_runtime.lifecycle.clock import SystemClock
 from trade_runtime.testing.life import ACTS, Signals, plain_signals
-from trade_runtime.testing.trials import Case, Outcome, Share, baseline, try_share
+from trade_runtime.testing.trials import Baseline, Case, Outcome, Share, baseline, try_share
 from trade_runtime.testing.workers import spread
 from trade_runtime.version import __version__
 
@@ -75,6 +75,8 @@ class SweepResult:
         distinct_crash_states: distinct states of disk, exchange and wire that were restarted on.
         seconds: how long it took.
         trace: a digest of the baseline's schedule and of everything that came of it.
+        marks: what it came by, each with the number of trials.
+        unseen: what it had to come by and did not; only a whole sweep has to.
         versions: for which it holds.
     """
 
@@ -92,6 +94,13 @@ class SweepResult:
     seconds: float
     trace: str
     versions: str
+    marks: dict[str, int]
+    unseen: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Nothing was broken, and all was seen that had to be."""
+        return not self.violations and not self.unseen
 
 
 def versions() -> str:
@@ -155,7 +164,9 @@ def sweep(
                     tally.add(outcome)
                 if not go_on(tally.tried, total, tally.violations):
                     break
-    return tally.result(tuple(faults), stride, base.steps, base.trace)
+    # A mutant may well keep the runtime from coming by something, and so may a stride.
+    whole = step is None and mutant is None and stride == 1 and set(faults) == set(FAULTS)
+    return tally.result(tuple(faults), stride, base, whole=whole)
 
 
 def _shares(
@@ -176,6 +187,7 @@ class _Tally:
         self._runs = 0
         self._found: list[Violation] = []
         self._states: set[str] = set()
+        self._marks: dict[str, int] = {}
         self._digest = blake2b(digest_size=16)
         self._case = case
         self._began_ns = began_ns
@@ -185,6 +197,8 @@ class _Tally:
         self.tried += outcome.fault != "none"
         self._runs += outcome.runs
         self._states.update(outcome.states)
+        for mark in outcome.marks:
+            self._marks[mark] = self._marks.get(mark, 0) + 1
         self._digest.update(repr(attrs.astuple(outcome)).encode())
         for what in outcome.violations:
             self.violations += 1
@@ -203,16 +217,16 @@ class _Tally:
         )
 
     def result(
-        self, faults: tuple[str, ...], stride: int, steps: int, schedule: str
+        self, faults: tuple[str, ...], stride: int, base: Baseline, *, whole: bool
     ) -> SweepResult:
-        self._digest.update(schedule.encode())
+        self._digest.update(base.trace.encode())
         return SweepResult(
             scenario=self._case.scenario,
             seed=self._case.seed,
             mutant=self._case.mutant,
             faults=faults,
             stride=stride,
-            steps=steps,
+            steps=base.steps,
             runs=self._runs,
             tried=self.tried,
             violations=self.violations,
@@ -221,4 +235,6 @@ class _Tally:
             seconds=round((self._clock.now_ns() - self._began_ns) / 1e9, 3),
             trace=self._digest.hexdigest(),
             versions=versions(),
+            marks=dict(sorted(self._marks.items())),
+            unseen=tuple(m for m in self._case.plot.must_see if whole and m not in self._marks),
         )

@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from trade_runtime.testing.life import ACTS, Signals, run_life
+from trade_runtime.testing.marks import marks_of
 from trade_runtime.testing.mutants import MUTANTS
 from trade_runtime.testing.oracle import judge
 from trade_runtime.testing.runner import OnStep
@@ -79,6 +80,7 @@ class Outcome:
         runs: lives that it took.
         states: keys of the states that a runtime was restarted on.
         violations: what the oracle found.
+        marks: what it came by.
     """
 
     fault: str
@@ -86,6 +88,7 @@ class Outcome:
     runs: int
     states: tuple[str, ...]
     violations: tuple[str, ...]
+    marks: tuple[str, ...]
 
 
 @attrs.frozen
@@ -115,7 +118,7 @@ def baseline(case: Case) -> Baseline:
     restart = _restart(case, end)
     again = [f"restarted: {what}" for what in restart.violations]
     outcome = Outcome(
-        "none", 0, 1 + restart.runs, (end.key,), tuple(dict.fromkeys([*found, *again]))
+        "none", 0, 1 + restart.runs, (end.key,), _once([*found, *again]), restart.marks
     )
     return Baseline(run.steps, f"{run.trace} {end.key}", outcome)
 
@@ -125,11 +128,11 @@ def try_share(share: Share) -> list[Outcome]:
     case = share.case
     if share.fault == "kill":
         return _kills(case, share.steps)
-    restarted: dict[str, tuple[str, ...]] = {}
+    restarted: dict[str, _Restart] = {}
     return [_stop(case, share.fault, step, restarted) for step in share.steps]
 
 
-def _stop(case: Case, fault: str, step: int, restarted: dict[str, tuple[str, ...]]) -> Outcome:
+def _stop(case: Case, fault: str, step: int, restarted: dict[str, _Restart]) -> Outcome:
     """Have a runtime stop at a step, judge that, restart it, judge again."""
     world = World(case.plot, case.seed)
     run_life(
@@ -144,11 +147,15 @@ def _stop(case: Case, fault: str, step: int, restarted: dict[str, tuple[str, ...
     end = world.snapshot()
     runs = 1
     if end.key not in restarted:
-        restart = _restart(case, end)
-        restarted[end.key] = restart.violations
-        runs += restart.runs
-    found += [f"restarted: {what}" for what in restarted[end.key]]
-    return Outcome(fault, step, runs, (end.key,), tuple(dict.fromkeys(found)))
+        restarted[end.key] = _restart(case, end)
+        runs += restarted[end.key].runs
+    restart = restarted[end.key]
+    found += [f"restarted: {what}" for what in restart.violations]
+    return Outcome(fault, step, runs, (end.key,), _once(found), restart.marks)
+
+
+def _once(found: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(found))
 
 
 @attrs.frozen
@@ -156,6 +163,7 @@ class _Restart:
     runs: int
     states: tuple[str, ...]
     violations: tuple[str, ...]
+    marks: tuple[str, ...]
 
 
 def _restart(case: Case, before: Snapshot, *, kill_again: bool = False) -> _Restart:
@@ -173,12 +181,14 @@ def _restart(case: Case, before: Snapshot, *, kill_again: bool = False) -> _Rest
         patch=case.patch,
     )
     found, runs, states = judge(world), 1, [before.key]
+    marks = marks_of(world)
     for _, second in camera.snapshots if camera else ():
         more = _restart(case, second)
         runs += more.runs
         states += more.states
         found += [f"killed again at step {at}: {what}" for what in more.violations]
-    return _Restart(runs, tuple(states), tuple(dict.fromkeys(found)))
+        marks += more.marks
+    return _Restart(runs, tuple(states), _once(found), tuple(sorted(set(marks))))
 
 
 class Camera:
@@ -234,7 +244,7 @@ def _kills(case: Case, steps: tuple[int, ...]) -> list[Outcome]:
         result = results[number]
         runs = result.runs if step == first else 0
         violations = result.violations if step == first else ()
-        outcomes.append(Outcome("kill", step, runs, result.states, violations))
+        outcomes.append(Outcome("kill", step, runs, result.states, violations, result.marks))
     return outcomes
 
 
