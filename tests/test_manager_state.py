@@ -17,6 +17,7 @@ from tests.support.world import settle
 from trade_runtime.errors import StoreDamaged, StoreError
 from trade_runtime.lifecycle.clock import TrioClock
 from trade_runtime.lifecycle.ladder import Ladder
+from trade_runtime.machines.journal import make_record
 from trade_runtime.machines.order import InvalidTransition
 from trade_runtime.managers import state as state_module
 from trade_runtime.managers.state import PROOFREAD_SECS, StateManager, open_state, replay
@@ -292,12 +293,11 @@ class TestProof:
         """Each record whole, but together impossible: an answer to an order never sent."""
         desk = Desk()
         async with desk.open() as state:
-            state.record(spec(f"{state.trading.tag}-1"))
-            forged = state._digest, state._seq
+            order_id = f"{state.trading.tag}-1"
+            state.record(spec(order_id))
         records = desk.disk.records
         del records[2:]
-        impossible = make_record(forged[0], forged[1] + 1, 1, accepted(f"{state.trading.tag}-1"))
-        records.append(impossible)
+        records.append(make_record(records[-1].digest, 3, 1, accepted(order_id)))
         async with desk.disk.store(read_only=True) as store:
             with pytest.raises(StoreDamaged, match=r"record 3 \(accepted\): order .* is pending"):
                 await replay(store)

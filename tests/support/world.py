@@ -22,7 +22,7 @@ from trade_runtime.machines.order import Order, OrderUpdate
 from trade_runtime.managers.trading import Trading
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import ClientOrderId, VenueName
-from trade_runtime.model.orders import OrderSpec, ReportStatus
+from trade_runtime.model.orders import OrderSpec, ReportStatus, Side
 from trade_runtime.model.records import JournalEvent
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Environment, StorePlugin, VenuePlugin
@@ -41,6 +41,8 @@ from trade_runtime.venues.paper import (
 
 class Hand(Strategy):
     """A strategy that a test plays by hand, and that remembers what it was told."""
+
+    buy_side = Side.BUY
 
     def __init__(self, name: str = "hand", instruments: tuple[str, ...] = (ETH,)) -> None:
         super().__init__(name, instruments)
