@@ -84,8 +84,14 @@ class Reconciler:
         while True:
             with trio.move_on_after(self._settings.reconcile_secs):
                 await self._wanted.wait()
-            await self.reconcile()
+            # Renewed before the first question: a connection that comes up while the answers are
+            # under way may have missed what they lack, and is asked about once more.
             self._wanted = trio.Event()
+            try:
+                await self.reconcile()
+            except VenueError:
+                self._wanted.set()
+                raise
             if not self.ready.is_set() and not self._unknown():
                 self.ready.set()
                 log.info("Journal and venue agree", venue=self._name)
