@@ -145,8 +145,13 @@ class OrderManager:
             raise OrderRefused("halted", "the store failed: an intent could not be recorded")
         if not protective and not self.prices.is_fresh(instrument):
             raise OrderRefused("stale", f"market data of {instrument} is stale")
-        if self.gate.halted is not None and protective:
-            self._check_protective(spec)
+        if protective:
+            # It may overlap with a stop that is about to be replaced, and before the halt with an
+            # entry that is not filled yet.
+            if self.gate.halted is not None:
+                self._check_closes(spec, "halted")
+        elif reduce_only:
+            self._check_closes(spec, "risk")
         self.gate.check(spec, rules, self.prices.market_price(instrument, spec.side))
         connected = self.venues.connected.get(venue_of(instrument))
         if connected is None:
@@ -172,13 +177,13 @@ class OrderManager:
             )
         return rules
 
-    def _check_protective(self, spec: OrderSpec) -> None:
-        # After the halt a protective order may only close what is open. It may overlap with a stop
-        # that is about to be replaced: the new one rests before the old one goes.
+    def _check_closes(self, spec: OrderSpec, reason: str) -> None:
+        """Refuse an order that could do more than close the strategy's position as it is now."""
         position = self.trading.ledger.position(spec.strategy, spec.instrument).quantity
         if position * spec.side.sign >= 0 or spec.quantity > abs(position):
+            kind = "a protective stop" if spec.protective else "a reduce-only order"
             raise OrderRefused(
-                "halted", f"a stop for {spec.quantity} would go beyond the open {position}"
+                reason, f"{kind} to {spec.side} {spec.quantity} would go beyond the open {position}"
             )
 
     def send_durable(self, seq: int) -> None:

@@ -146,8 +146,9 @@ class Trader:
             tif: `gtc` rests until cancelled, `ioc` takes what is there and cancels the rest, `fok`
                 takes all or nothing.
             post_only: be refused by the venue rather than take liquidity.
-            reduce_only: ask the venue to let it only make the position smaller. A spot account,
-                such as the paper venue's, knows no positions and cannot.
+            reduce_only: refuse it unless it only makes the position smaller, as the position is
+                now. One that rests while the position shrinks by other orders may go beyond it: a
+                spot account, such as the paper venue's, knows no positions and cannot hold it.
 
         Raises:
             OrderRefused: with the reason; nothing was recorded or sent.
@@ -199,13 +200,17 @@ class Trader:
     def _place(
         self, instrument: str, side: Side | str, order_type: OrderType, quantity: Number, **how: Any
     ) -> Order:
+        own = self._own(instrument)
+        return self._orders.place(self.strategy, own, side, order_type, quantity, **how)
+
+    def _own(self, instrument: str) -> InstrumentId:
         own = InstrumentId(instrument)
         if own not in self.quote_readers:
             known = ", ".join(self.quote_readers)
             raise OrderRefused(
                 "instrument", f"{instrument!r} is not one of this strategy's: {known}"
             )
-        return self._orders.place(self.strategy, own, side, order_type, quantity, **how)
+        return own
 
     def cancel(self, order: Order) -> None:
         """Ask for a cancel. It is repeated until the venue proves the order gone."""
@@ -255,8 +260,12 @@ class Trader:
         return self._clock.now_ns()
 
     def quotes(self, instrument: str) -> QuoteReader:
-        """Return an async iterator over quotes: a slow reader sees the newest, never a queue."""
-        return self.quote_readers[InstrumentId(instrument)].add(QuoteReader())
+        """Return an async iterator over quotes: a slow reader sees the newest, never a queue.
+
+        Raises:
+            OrderRefused: it is not one of the strategy's instruments.
+        """
+        return self.quote_readers[self._own(instrument)].add(QuoteReader())
 
     def order_events(self) -> OrderEventReader:
         """Return an async iterator over the strategy's order events, from now on; none is lost."""
