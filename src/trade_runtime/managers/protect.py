@@ -7,6 +7,7 @@ cannot cover. At the stop it does the same without grace, and proves the result 
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
 import attrs
@@ -35,6 +36,10 @@ each further one in a row, twice as long."""
 
 CLOSE_RETRY_SECS = 10.0
 """How long after a try to close a position that overstayed the next one waits."""
+
+MAX_OVERLAPS = 3
+"""How often a stop of the runtime shrinks or joins the stops of a position. Two do where no order
+fills meanwhile."""
 
 Key = tuple[StrategyName, InstrumentId]
 
@@ -241,12 +246,21 @@ class ProtectionGuard:
     # --- the stage of the stop
     # --------------------------------------------------------------------------
 
-    def place_missing(self) -> dict[Key, str]:
-        """Act once on every position, without grace; return what cannot be covered, and why."""
+    def place_missing(self, overlaps: Counter[Key]) -> dict[Key, str]:
+        """Act once on every position, without grace; return what cannot be covered, and why.
+
+        Args:
+            overlaps: counts the stops that only make room for others to go; bounded, since a venue
+                may refuse them again and again.
+        """
         problems = {}
         for cover in [*self.covers(), *self.leftovers()]:
             self._cancel_superfluous(cover)
-            if cover.plan.place:
+            if cover.plan.overlaps and cover.plan.place:
+                if overlaps[cover.key] < MAX_OVERLAPS:
+                    overlaps[cover.key] += 1
+                    self._place(cover)
+            elif cover.plan.place:
                 problem = self._place(cover)
                 if problem is not None:
                     problems[cover.key] = problem

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from trade_runtime.lifecycle.supervision import supervise
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
-from trade_runtime.managers.protect import Key, ProtectionGuard
+from trade_runtime.managers.protect import MAX_OVERLAPS, Cover, Key, ProtectionGuard
 from trade_runtime.managers.reconcile import Reconciler
 from trade_runtime.managers.state import StateManager
 from trade_runtime.managers.venues import VenueManager
@@ -123,15 +124,17 @@ class Trading:
     async def protect_positions(self, result: StageResult) -> None:
         """Have every position covered by stops that rest, proven by asking the venues.
 
-        A stop that no position needs is cancelled, and its end proven too.
+        A stop that no position needs is cancelled, and its end proven too; stops that are together
+        too large, or too many, are replaced, one resting before the other goes.
         """
+        overlaps: Counter[Key] = Counter()
         problems: dict[Key, str] = {}
         bare: list[str] = []
         leaving: list[str] = []
         try:
             while True:
                 _, silent = await self._ask_venues()
-                problems = self.guard.place_missing()
+                problems = self.guard.place_missing(overlaps)
                 covers = self.guard.covers()
                 bare = [
                     f"{c.position.strategy} {c.position.quantity} {c.position.instrument}"
@@ -143,8 +146,12 @@ class Trading:
                     for order in self.orders.trading.live()
                     if order.spec.protective and order.cancel_requested
                 ]
-                waiting = leaving or any(
-                    c.plan.cancel or (c.plan.place and c.key not in problems) for c in covers
+                coming = any(
+                    order.spec.protective and order.state is not OrderState.OPEN
+                    for order in self.orders.trading.live()
+                )
+                waiting = (leaving or coming) or any(
+                    c.plan.cancel or self._to_be_placed(c, problems, overlaps) for c in covers
                 )
                 # An order ended with fills that are not told: some position is not what it seems.
                 untold = any(o.ended and not o.settled for o in self.orders.trading.orders.values())
@@ -161,6 +168,12 @@ class Trading:
                 result.fail(f"not protected: {_some(bare)}" + (f" ({why})" if why else ""))
             if leaving:
                 result.fail(f"stops that nothing needs may rest: {_some(leaving)}")
+
+    @staticmethod
+    def _to_be_placed(cover: Cover, problems: Mapping[Key, str], overlaps: Counter[Key]) -> bool:
+        if cover.plan.overlaps:
+            return bool(cover.plan.place) and overlaps[cover.key] < MAX_OVERLAPS
+        return bool(cover.plan.place) and cover.key not in problems
 
 
 def _some(names: Sequence[str], most: int = 10) -> str:
