@@ -118,8 +118,13 @@ class ProtectionGuard:
         self._cancel_superfluous(cover)
         if cover.plan.place and now >= due:
             placed = self._placed.get(key)
-            rejected = placed is not None and placed.state is OrderState.REJECTED
-            if rejected or self._place(cover) is not None:
+            problem: str | None
+            if placed is not None and placed.state is OrderState.REJECTED:
+                problem = f"the venue rejected its stop: {placed.reason}"
+                self._report(cover, problem)
+            else:
+                problem = self._place(cover)
+            if problem is not None:
                 self._placed.pop(key, None)
                 self._due[key] = now + self._refused(key)
         elif cover.plan.covered and not cover.plan.cancel and not cover.plan.place:
@@ -219,23 +224,29 @@ class ProtectionGuard:
                     trigger_price=str(trigger),
                 )
                 return None
-        if key not in self._reported:
-            self._reported.add(key)
-            log.error(
-                "Position is not protected",
-                strategy=position.strategy,
-                instrument=position.instrument,
-                quantity=str(position.quantity),
-                problem=problem,
-            )
+        self._report(cover, problem)
         return problem
+
+    def _report(self, cover: Cover, problem: str) -> None:
+        if cover.plan.covered or cover.key in self._reported:
+            return
+        self._reported.add(cover.key)
+        log.error(
+            "Position is not protected",
+            strategy=cover.position.strategy,
+            instrument=cover.position.instrument,
+            quantity=str(cover.position.quantity),
+            problem=problem,
+        )
 
     def _trigger(self, position: Position, side: Side) -> Decimal | None:
         rules = self._orders.instrument(position.instrument)
         up = side is Side.BUY
         market = self._orders.prices.market_price(position.instrument, side)
         wanted = self._orders.trading.stop_price.get((position.strategy, position.instrument))
-        if wanted is not None and (market is None or (wanted < market) is not up):
+        if wanted is not None and (
+            market is None or (wanted > market if up else wanted < market)
+        ):  # else a venue would refuse it as triggering at once
             return wanted
         if self._settings.stop_pct is None:
             return None
