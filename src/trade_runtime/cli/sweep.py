@@ -50,7 +50,7 @@ def _faults(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple
     "--mutant",
     type=click.Choice(sorted(MUTANTS)),
     metavar="NAME",
-    help="Break the runtime on purpose; a sweep that passes then has a hole.",
+    help="Break the runtime on purpose, and end with the first violation: passing shows a hole.",
 )
 @click.option("--list-mutants", is_flag=True, help="Name every mutant, and what it breaks.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes; by default one a processor.")
@@ -87,7 +87,7 @@ def sweep_command(
         mutant=mutant,
         jobs=jobs,
         signals=handle_signals,
-        go_on=_progress,
+        go_on=lambda tried, total, found: _progress(tried, total, found) and not (mutant and found),
     )
     _tell(result)
     if as_json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -36,7 +37,10 @@ def spread(work: Callable[[A], B], items: Sequence[A], jobs: int) -> Iterator[It
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context)
     try:
-        futures = [pool.submit(work, item) for item in items]
+        with warnings.catch_warnings():
+            # Python warns of a fork beside other threads. What a worker does needs none of them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            futures = [pool.submit(work, item) for item in items]
         yield (future.result() for future in futures)
     finally:
         pool.shutdown(cancel_futures=True)
