@@ -23,9 +23,9 @@ SWEEP_STRIDE = 1
 MUTANT_STRIDE = 1
 """A broken variant is run at every Nth step. Each must be caught at this stride."""
 
-CHECKED = ("src", "tests", "benchmarks", "examples", "noxfile.py", "docs/conf.py")
+CHECKED = ("src", "tests", "benchmarks", "examples", "scripts", "noxfile.py", "docs/conf.py")
 """What ruff reads."""
-TYPED = ("src", "tests", "benchmarks", "examples", "noxfile.py")
+TYPED = ("src", "tests", "benchmarks", "examples", "scripts", "noxfile.py")
 """What mypy reads."""
 
 nox.needs_version = ">=2024.10.9"
