@@ -8,7 +8,7 @@ from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import MAX_STOPS, plan
 from trade_runtime.machines.risk import RiskGate, RiskLimits
 from trade_runtime.machines.trading_state import TradingState
-from trade_runtime.model.events import Fill, OrderAccepted
+from trade_runtime.model.events import Fill, OrderAccepted, OrderClosed
 from trade_runtime.model.ids import (
     ClientOrderId,
     Currency,
@@ -17,7 +17,7 @@ from trade_runtime.model.ids import (
     TradeId,
     VenueOrderId,
 )
-from trade_runtime.model.orders import OrderSpec, OrderType, Side
+from trade_runtime.model.orders import OrderSpec, OrderType, ReportStatus, Side
 from trade_runtime.model.records import OrderSent
 
 ETH = InstrumentId("ETHUSDT.paper")
@@ -91,3 +91,17 @@ def test_a_limit_leaves_no_room_for_stops_that_overlap() -> None:
     short = OrderSpec(ClientOrderId("b-1"), ME, ETH, Side.SELL, OrderType.LIMIT, Decimal("1.5"))
     state.apply(short)
     assert not gate.has_room(stop("a-3", "2"))
+
+
+def test_fills_that_only_the_end_of_an_order_tells_are_known() -> None:
+    """A stop-loss ended as filled before its fill was told: its position is about to be closed."""
+    state = TradingState()
+    assert 0 == state.untold(ME, ETH)
+    for event in (
+        stop("a-1", "0.9"),
+        OrderSent(ClientOrderId("a-1")),
+        OrderClosed(ClientOrderId("a-1"), ReportStatus.FILLED, Decimal("0.9"), 1),
+    ):
+        state.apply(event)
+    assert Decimal("-0.9") == state.untold(ME, ETH)
+    assert 0 == state.untold(StrategyName("other"), ETH)

@@ -110,6 +110,19 @@ class TradingState:
         """Return the live protective orders of a position, oldest first."""
         return list(self._stops.get((strategy, instrument), {}).values())
 
+    def untold(self, strategy: StrategyName, instrument: InstrumentId) -> Decimal:
+        """Return what a position is about to change by: fills that the venue made, and only told by
+        the end of their order.
+        """
+        return sum(
+            (
+                order.side.sign * order.outstanding
+                for order in self.orders.values()
+                if order.ended and (order.strategy, order.instrument) == (strategy, instrument)
+            ),
+            ZERO,
+        )
+
     def hash(self) -> str:
         """Return a digest of all that trading depends on: equal states have equal hashes."""
         lines = [f"{self.tag} {self.intents} {self.fills}"]

@@ -146,9 +146,21 @@ class ProtectionGuard:
         needed = self._needed(key, position)
         resting = [s.id for s in stops if s.state is OrderState.OPEN]
         wanted = plan(position.quantity, needed, stops)
-        if wanted.overlaps and not self._has_room(position, wanted.place):
-            wanted = attrs.evolve(wanted, place=ZERO)
+        if wanted.place:
+            wanted = attrs.evolve(wanted, place=self._allowed(position, wanted))
         return Cover(position, wanted, resting[-1] if resting else None)
+
+    def _allowed(self, position: Position, wanted: ProtectionPlan) -> Decimal:
+        """Return how much of a further stop may be placed.
+
+        What was already closed, by fills that are only told by the end of their order, needs no
+        stop: it would open a position of the other side.
+        """
+        untold = self._orders.trading.untold(position.strategy, position.instrument)
+        closed = max(-untold if position.quantity > 0 else untold, ZERO)
+        if wanted.overlaps and (closed or not self._has_room(position, wanted.place)):
+            return ZERO
+        return max(wanted.place - closed, ZERO)
 
     def _has_room(self, position: Position, quantity: Decimal) -> bool:
         """Whether limits would hold if a further stop, and all that rests, filled.
@@ -196,12 +208,11 @@ class ProtectionGuard:
         """Place what is missing; return why that could not be, once logged."""
         position, key = cover.position, cover.key
         side = Side.SELL if position.quantity > 0 else Side.BUY
-        trigger = self._trigger(position, side)
-        if trigger is None:
-            problem = "no stop_pct is configured, and the strategy named no price"
-        else:
-            try:
-                stop = self._orders.place(
+        problem = "no stop_pct is configured, and the strategy named no price"
+        try:
+            trigger = self._trigger(position, side)
+            if trigger is not None:
+                stop = self._placed[key] = self._orders.place(
                     position.strategy,
                     position.instrument,
                     side,
@@ -211,10 +222,6 @@ class ProtectionGuard:
                     reduce_only=True,
                     protective=True,
                 )
-            except OrderRefused as refused:
-                problem = str(refused)
-            else:
-                self._placed[key] = stop
                 log.info(
                     "Missing stop-loss placed",
                     order=stop.id,
@@ -224,6 +231,8 @@ class ProtectionGuard:
                     trigger_price=str(trigger),
                 )
                 return None
+        except OrderRefused as refused:
+            problem = str(refused)
         self._report(cover, problem)
         return problem
 
