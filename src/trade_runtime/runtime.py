@@ -27,7 +27,7 @@ from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, file_name, iso
 from trade_runtime.lifecycle.tasks import first_of
 from trade_runtime.loading import load_strategies
-from trade_runtime.managers.prices import PriceManager, open_prices
+from trade_runtime.managers.prices import PriceManager, open_prices, watched
 from trade_runtime.managers.state import StateManager, flushed, open_state
 from trade_runtime.managers.strategies import StrategyHost, check_strategies, open_strategies
 from trade_runtime.managers.trading import Trading, open_orders
@@ -180,7 +180,6 @@ class Runtime:
             read_only=False,
             env=self.environment("store"),
         )
-        wanted = _instruments(self._strategies)
         env = self.environment("runtime")
         async with (
             trio.open_nursery() as outermost,
@@ -195,7 +194,12 @@ class Runtime:
             ) as self.state,
             open_venues(settings, self._plugins.venues, ladder, self.environment) as self.venues,
             open_prices(
-                wanted, settings.prices, settings.supervision, self.venues, ladder, env.rng
+                watched(_instruments(self._strategies), self.state.trading, self.venues),
+                settings.prices,
+                settings.supervision,
+                self.venues,
+                ladder,
+                env.rng,
             ) as self.prices,
             flushed(self.state, ladder),
             open_orders(

@@ -21,6 +21,7 @@ from trade_runtime.errors import ConfigError, VenueError
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import Layer, open_layer
 from trade_runtime.lifecycle.supervision import supervise
+from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.feed import Feed, InstrumentView
 from trade_runtime.managers.venues import VenueManager
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
@@ -143,6 +144,27 @@ def find_source(venue: VenueName, venues: VenueManager) -> tuple[VenueName, Mark
             f"venues.{venue}.market_data: {name!r} brings no market data; venues that do: {known}"
         )
     return name, source
+
+
+def watched(
+    traded: Collection[InstrumentId], trading: TradingState, venues: VenueManager
+) -> list[InstrumentId]:
+    """Return the instruments to watch: those traded, and what an earlier process left open.
+
+    Whoever left it, and whether or not the configuration still names it: it is protected until it
+    is closed, and for that its rules and prices must be known.
+
+    Raises:
+        ConfigError: something is left open at a venue that the configuration lacks.
+    """
+    left = [p.instrument for p in trading.ledger.open()] + [o.instrument for o in trading.live()]
+    for instrument in left:
+        if (venue := venue_of(instrument)) not in venues.trading:
+            raise ConfigError(
+                f"venues.{venue}: missing, but {instrument} has open orders or a position;"
+                " put the table back until they are closed"
+            )
+    return list(dict.fromkeys([*traded, *left]))
 
 
 def _by_venue(wanted: Collection[InstrumentId]) -> dict[VenueName, list[str]]:
