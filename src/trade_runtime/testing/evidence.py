@@ -224,6 +224,16 @@ class Evidence:
         ]
         return told[-1] if told else life.ended_ns
 
+    def moved(self) -> set[Key]:
+        """Return the positions that changed after the last life's last look."""
+        last = self.last_look()
+        venue = self.venue_now()
+        return {
+            venue.orders[fill.client_order_id].key
+            for fill in self.world.fills()
+            if fill.ts_ns >= last
+        }
+
     def vague(self) -> set[Key]:
         """Return the positions that the last life cannot know: those of untold fills."""
         untold = self.untold()

@@ -13,7 +13,7 @@ from trade_runtime.lifecycle.ladder import STAGES
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport
 from trade_runtime.model.orders import ZERO
 from trade_runtime.model.records import RuntimeStopped
-from trade_runtime.testing.evidence import Evidence, Venue
+from trade_runtime.testing.evidence import Evidence, Key, Venue
 from trade_runtime.testing.snapshots import Life
 
 START_SECS = 5.0
@@ -33,7 +33,7 @@ def judge_stop(evidence: Evidence) -> list[str]:
     began = len(evidence.events) > life.records_before
     found = _bounds(life, report, evidence)
     if began:
-        found += _left(venue, report)
+        found += _left(venue, report, evidence.moved())
         found += _leftovers(venue, evidence)
         found += _told(venue, report, evidence)
     found += _order(evidence, life)
@@ -76,7 +76,7 @@ def _bounds(life: Life, report: StopReport, evidence: Evidence) -> list[str]:
     return found
 
 
-def _left(venue: Venue, report: StopReport) -> list[str]:
+def _left(venue: Venue, report: StopReport, moved: set[Key]) -> list[str]:
     """No entry order is left, every position is covered: or the report says which not."""
     found = []
     entries = sorted(order.id for order in venue.entries())
@@ -94,19 +94,14 @@ def _left(venue: Venue, report: StopReport) -> list[str]:
     found += [
         f"6: after the stop {key[0]} holds {quantity:f} {key[1]}, covered for {venue.cover(key):f}"
         for key, quantity in venue.positions.items()
-        if venue.is_bare(key)
+        if venue.is_bare(key) and key not in moved
     ]
     return found
 
 
 def _leftovers(venue: Venue, evidence: Evidence) -> list[str]:
     """No stop-loss rests for a position that is closed, unless it closed after the last look."""
-    last = evidence.last_look()
-    moved = {
-        venue.orders[fill.client_order_id].key
-        for fill in evidence.world.fills()
-        if fill.ts_ns >= last
-    }
+    moved = evidence.moved()
     return [
         f"3: stop-loss {order.id} rests, and {order.key[0]} holds no {order.key[1]} that it closes"
         for order in venue.live.values()
