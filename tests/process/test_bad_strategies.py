@@ -22,6 +22,8 @@ from tests.process.support import (
 
 pytestmark = pytest.mark.process
 
+CAP_SECS = 2.0
+
 
 def bad_world(folder: Path, how: str, **shutdown: float) -> World:
     """A world where a strategy that is bad in the way `how` stands before and beside the grid."""
@@ -93,10 +95,10 @@ def test_the_cap_ends_what_cannot_be_interrupted(tmp_path: Path, how: str) -> No
     world = bad_world(
         tmp_path,
         how,
-        timeout_secs=3.0,
-        order_timeout_secs=1.0,
-        price_timeout_secs=0.5,
-        state_timeout_secs=1.0,
+        timeout_secs=CAP_SECS,
+        order_timeout_secs=0.8,
+        price_timeout_secs=0.4,
+        state_timeout_secs=0.8,
     )
     with world.run() as run:
         if how == "quote_spins":
@@ -105,7 +107,7 @@ def test_the_cap_ends_what_cannot_be_interrupted(tmp_path: Path, how: str) -> No
             until_all(world, run, how)
         run.send(signal.SIGTERM)
         code = run.end()
-        assert run.took_secs < 3.0 + 1.0 + NOISE_SECS
+        assert run.took_secs < CAP_SECS + 1.0 + NOISE_SECS
     found = judge.check_crash(world, run)
     assert judge.bare(found) == []
     if how == "quote_spins" and code == 0:

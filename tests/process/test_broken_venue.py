@@ -32,15 +32,15 @@ NEVER_ANSWERS = [DEAF, {"kind": "drop", "on": "query", "after_secs": 3.0}]
 
 
 @pytest.mark.parametrize(
-    "faults",
+    ("faults", "next_strategies"),
     [
-        pytest.param([DEAF], id="cancels are never acknowledged"),
-        pytest.param([GONE_WITH_THE_FIRST_CANCEL], id="the venue goes down during the stop"),
-        pytest.param(NEVER_ANSWERS, id="queries have no answer either"),
-        pytest.param([{"kind": "reject", "on": "cancel"}], id="cancels are refused"),
+        pytest.param([DEAF], ["grid"], id="cancels are never acknowledged"),
+        pytest.param([DEAF], ["watch"], id="nor taken up by the same strategy"),
+        pytest.param([GONE_WITH_THE_FIRST_CANCEL], ["watch"], id="the venue goes down meanwhile"),
+        pytest.param(NEVER_ANSWERS, ["grid"], id="queries have no answer either"),
+        pytest.param([{"kind": "reject", "on": "cancel"}], ["watch"], id="cancels are refused"),
     ],
 )
-@pytest.mark.parametrize("next_strategies", [["grid"], ["watch"]], ids=["same", "others"])
 def test_what_could_not_be_cancelled_is_named(
     tmp_path: Path, faults: list[dict[str, Any]], next_strategies: list[str]
 ) -> None:
