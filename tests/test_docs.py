@@ -141,14 +141,27 @@ def test_every_configuration_is_valid(page: Path) -> None:
                 settings.venue_options(name, plugins.venues[venue.kind].settings)
 
 
+MOST_DEMOS = 5
+"""Runs of the demo until every query must have found something."""
+
+
 @pytest.mark.parametrize("page", pages_with("sql"))
 def test_every_query_gives_an_answer(page: Path, tmp_path: Path) -> None:
-    """Every query of a page works on the files of a short demo, and finds something there."""
+    """Every query of a page works on the files of a demo, and finds something there.
+
+    The demo goes on where it was until it has traded enough for all of them.
+    """
     demo = (sys.executable, "-m", "trade_runtime", "--data-dir", str(tmp_path / "demo"))
-    subprocess.run([*demo, "--duration", "6"], check=True, capture_output=True, timeout=60)
-    for block in blocks_of(page.read_text(encoding="utf-8")):
-        if block.language == "sql" and not block.skipped:
-            assert _query(tmp_path / "demo" / block.value, block.text), f"line {block.line}"
+    found = blocks_of(page.read_text(encoding="utf-8"))
+    blocks = [block for block in found if block.language == "sql" and not block.skipped]
+    silent = ["not run yet"]
+    for _ in range(MOST_DEMOS):
+        subprocess.run([*demo, "--duration", "6"], check=True, capture_output=True, timeout=60)
+        answers = {b.line: _query(tmp_path / "demo" / b.value, b.text) for b in blocks}
+        silent = [f"line {line}" for line, answer in answers.items() if not answer]
+        if not silent:
+            return
+    assert [] == silent
 
 
 def _query(file: Path, sql: str) -> str:

@@ -111,6 +111,7 @@ class Order:
         "cancel_requested",
         "closed_filled",
         "filled",
+        "may_have_left",
         "notional",
         "reason",
         "spec",
@@ -129,6 +130,8 @@ class Order:
         """The sum of price times quantity over its fills, in the quote currency."""
         self.closed_filled: Decimal | None = None
         """What the venue says it executed in all; None until it ended."""
+        self.may_have_left = False
+        """It was sent, or nobody knows that it was not: the venue may yet tell of it."""
         self.cancel_requested = False
         self.reason = ""
         """Why it was rejected, cancelled, dropped, or is unknown."""
@@ -228,6 +231,8 @@ class Order:
         if reason and state is not self.state:
             self.reason = reason
         self.state = state
+        if state in (OrderState.SENT, OrderState.UNKNOWN):
+            self.may_have_left = True
         # The venue closed it as executed in full, or its own fills say so.
         if state is OrderState.OPEN and self.filled >= self.spec.quantity:
             self.state = OrderState.FILLED

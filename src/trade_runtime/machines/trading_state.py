@@ -42,6 +42,9 @@ from trade_runtime.model.records import (
     TradingHalted,
 )
 
+MAX_GIVEN_UP = 1_000
+"""Orders that may have left and that the venue then did not know: kept in mind, the latest of them."""
+
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -59,7 +62,7 @@ class TradingState:
 
     def __init__(self) -> None:
         self.orders: dict[ClientOrderId, Order] = {}
-        """Orders that are live, or ended with a fill still under way."""
+        """Orders that are live, or ended with a fill still under way, or were given up lately."""
         self.ledger = Ledger()
         self.exposure = Exposure()
         self.tag = ""
@@ -75,6 +78,7 @@ class TradingState:
         """How much protection a strategy asked for while its position is open."""
         self._stops: dict[tuple[StrategyName, InstrumentId], dict[ClientOrderId, Order]] = {}
         self._live_of: dict[StrategyName, dict[ClientOrderId, Order]] = {}
+        self._given_up: dict[ClientOrderId, Order] = {}
         self.clean = True
         """The last process stopped in order."""
 
@@ -237,8 +241,17 @@ class TradingState:
                 stops[order.id] = order
             else:
                 stops.pop(order.id, None)
-        if order.settled:
-            self.orders.pop(order.id, None)
+        if not order.settled:
+            return
+        if order.state is OrderState.DROPPED and order.may_have_left:
+            # Nothing more should come of it. If a venue tells of it all the same, it is known.
+            self._given_up[order.id] = order
+            if len(self._given_up) <= MAX_GIVEN_UP:
+                return
+            order = self._given_up.pop(next(iter(self._given_up)))
+            if order.state is not OrderState.DROPPED:  # the venue did tell of it
+                return
+        self.orders.pop(order.id, None)
 
     def knows_fill(self, fill: Fill) -> bool:
         """Whether a fill was booked: by its order, or because its order is settled and gone.

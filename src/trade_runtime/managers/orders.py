@@ -215,12 +215,11 @@ class OrderManager:
     def cancel(self, order: Order, reason: str = "asked for") -> None:
         """Ask for a cancel; it is asked for again until the venue proves the order gone.
 
-        An order that ended is left as it is.
+        An order that ended, or that is being cancelled, is left as it is.
         """
-        if not order.is_live:
+        if not order.is_live or order.cancel_requested:
             return
-        if not order.cancel_requested:
-            self._state.record(CancelRequested(order.id, reason))
+        self._state.record(CancelRequested(order.id, reason))
         if order.state is OrderState.PENDING:
             self._drop(order, f"cancelled before it was sent: {reason}")
         else:

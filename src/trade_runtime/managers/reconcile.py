@@ -68,6 +68,7 @@ class Reconciler:
         self._orders = orders
         self._settings = settings
         self._clock = clock
+        self._done = 0
         self._wanted = trio.Event()
         self._opened_at = trio.current_time()
 
@@ -92,12 +93,18 @@ class Reconciler:
             except VenueError:
                 self._wanted.set()
                 raise
+            self._done += 1
             if not self.ready.is_set() and not self._unknown():
                 self.ready.set()
                 log.info("Journal and venue agree", venue=self._name)
             elif not self.ready.is_set():
                 self._wanted.set()
                 await trio.sleep(DOUBT_RETRY_SECS)
+
+    def worked(self) -> bool:
+        """Whether a reconcile has succeeded since this was last asked."""
+        done, self._done = self._done, 0
+        return done > 0
 
     async def settle_doubts(self) -> None:
         """Ask about orders in doubt until none is, for ever.

@@ -242,6 +242,7 @@ async def open_orders(
                         name=f"{what} of {name}",
                         settings=settings.supervision,
                         rng=env.rng,
+                        worked=reconciler.worked if what == "reconcile" else None,
                     ),
                     name=f"{what}-{name}",
                 )

@@ -155,7 +155,7 @@ class PriceSettings:
     """`[prices]`: when a price is stale, and how the stream is kept alive or replaced.
 
     Attributes:
-        stale_after_secs: without an event for so long an instrument is stale.
+        stale_after_secs: when a stream has brought nothing for so long, its instruments are stale.
         poll_secs: between polls while the stream is down.
         ping_secs: between keep-alive pings.
         pong_secs: how long a pong may take before the stream is taken for dead.
