@@ -105,7 +105,8 @@ def test_a_venue_that_comes_back_during_the_stop_is_asked_again(tmp_path: Path) 
     world = World(tmp_path)
     world.configure(
         grid(),
-        faults=[{"kind": "disconnect", "on": "cancel", "for_secs": 1.0, "probability": 0.03}],
+        venue={"seed": 1},
+        faults=[{"kind": "disconnect", "on": "cancel", "for_secs": 0.4, "probability": 0.06}],
         supervision={"backoff_secs": 0.1, "max_backoff_secs": 0.2, "max_restarts": 1000},
         shutdown={"order_timeout_secs": 20.0},
     )
