@@ -70,8 +70,8 @@ def imports(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests, with coverage. Arguments after `--` go to pytest and leave coverage out."""
-    args = session.posargs or ["--cov", "--cov-report=term"]
+    """The tests, on every core, with coverage. Arguments after `--` go to pytest instead."""
+    args = session.posargs or ["-n", "auto", "--cov", "--cov-report=term"]
     python(session, "-m", "pytest", *args)
 
 

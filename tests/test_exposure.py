@@ -25,9 +25,7 @@ def fill(trade_id: str, quantity: str) -> Fill:
 def test_fills_that_are_not_told_yet_still_count() -> None:
     """An order ends as filled before its fills are told: what it bought counts all the while."""
     state = TradingState()
-    state.apply(
-        OrderSpec(ID, StrategyName("s"), ETH, Side.BUY, OrderType.MARKET, Decimal(1))
-    )
+    state.apply(OrderSpec(ID, StrategyName("s"), ETH, Side.BUY, OrderType.MARKET, Decimal(1)))
     state.apply(OrderSent(ID))
     assert Decimal(1) == state.exposure.worst(ETH, Side.BUY)
     state.apply(OrderClosed(ID, ReportStatus.FILLED, Decimal(1), 1))

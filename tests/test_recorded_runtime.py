@@ -121,7 +121,7 @@ async def test_the_whole_recording_reaches_the_strategy_once(tmp_path: Path) -> 
     assert stats["book_updates"] == 3432
     assert stats["resyncs"] == 0
     assert witness.crossed == 0
-    # Of these, 550 have no newer quote before them in the recording; the others are looked up by id.
+    # For 550 of these it is the latest quote before the change; the others are looked up by id.
     assert agreements(witness) == (577, 577)
 
 

@@ -43,7 +43,7 @@ from trade_runtime.model.records import (
 )
 
 MAX_GIVEN_UP = 1_000
-"""Orders that may have left and that the venue then did not know: kept in mind, the latest of them."""
+"""Orders that may have left and that the venue then did not know: the latest are kept in mind."""
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 

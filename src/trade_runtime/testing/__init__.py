@@ -1,1 +1,12 @@
-"""Public helpers for tests: conformance suites, and what the project itself is tried with."""
+"""What the project is tried with, for everyone: the sweep, repeatable runs, conformance suites.
+
+- `sweep`: stop a scenario in every way at every scheduling step, restart it, judge from outside.
+- `run_deterministically`: run an async function so that one seed gives one schedule.
+- `check_store`: what every store must do, for a store of one's own.
+"""
+
+from trade_runtime.testing.runner import run_deterministically
+from trade_runtime.testing.stores import check_store
+from trade_runtime.testing.sweep import SweepResult, Violation, sweep
+
+__all__ = ["SweepResult", "Violation", "check_store", "run_deterministically", "sweep"]
