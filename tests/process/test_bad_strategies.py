@@ -89,7 +89,21 @@ def test_a_strategy_that_fails_while_trading(tmp_path: Path, how: str) -> None:
     }
 
 
-@pytest.mark.parametrize("how", ["quote_spins", "stop_spins_stubbornly", "stop_is_deaf", "shields"])
+def test_a_strategy_that_spins_while_trading(tmp_path: Path) -> None:
+    """Nothing turns until a signal comes; then it is interrupted, and the stop is clean."""
+    world = bad_world(tmp_path, "quote_spins")
+    with world.run() as run:
+        run.until_log("on_quote spins")
+        run.send(signal.SIGTERM)
+        assert run.end() == 0, run
+        assert run.took_secs < BUDGET_SECS + NOISE_SECS
+    judge.check_clean(world, run)
+    told = {s["name"]: s for s in run.report()["strategies"]}
+    assert "StrategyBlocked" in told["bad"]["detail"]
+    assert told["grid"]["outcome"] == "stopped"
+
+
+@pytest.mark.parametrize("how", ["stop_spins_stubbornly", "stop_is_deaf", "shields"])
 def test_the_cap_ends_what_cannot_be_interrupted(tmp_path: Path, how: str) -> None:
     """Past `timeout_secs` the process ends, whatever the loop does, and says where it stood."""
     world = bad_world(
@@ -101,19 +115,12 @@ def test_the_cap_ends_what_cannot_be_interrupted(tmp_path: Path, how: str) -> No
         state_timeout_secs=0.8,
     )
     with world.run() as run:
-        if how == "quote_spins":
-            run.until_log("on_quote spins")
-        else:
-            until_all(world, run, how)
+        until_all(world, run, how)
         run.send(signal.SIGTERM)
         code = run.end()
         assert run.took_secs < CAP_SECS + 1.0 + NOISE_SECS
     found = judge.check_crash(world, run)
     assert judge.bare(found) == []
-    if how == "quote_spins" and code == 0:
-        # It was interrupted: then it is as any other that failed.
-        judge.check_clean(world, run)
-        return
     assert code == 1, run
     if how == "shields":
         # All else was done in order long before: only its task remains.
