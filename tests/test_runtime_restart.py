@@ -14,6 +14,7 @@ import trio
 from tests.support.schedule import run_seeded, virtual
 from tests.support.values import BTC, ETH
 from tests.support.world import Hand, World, settle, until
+from tests.support.wrapped import WrappedVenue
 from trade_runtime.errors import ConfigError
 from trade_runtime.lifecycle.clock import TrioClock
 from trade_runtime.model.events import Fill
@@ -46,18 +47,15 @@ async def live_until_killed(world: World, hand: Hand, after_secs: float, **secti
     world.wrap = lambda venue: venue
 
 
-class _Mortal:
+class _Mortal(WrappedVenue):
     """A wire that does nothing any more once its process is dead."""
 
     last: _Mortal
 
     def __init__(self, venue: Any) -> None:
-        self._venue = venue
+        super().__init__(venue)
         self.dies_at = float("inf")
         _Mortal.last = self
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._venue, name)
 
     def _dead(self) -> bool:
         return trio.current_time() >= self.dies_at

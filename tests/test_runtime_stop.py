@@ -12,9 +12,9 @@ import trio
 from tests.support.schedule import virtual
 from tests.support.values import ETH
 from tests.support.world import Hand, World, settle, until
+from tests.support.wrapped import WrappedVenue
 from trade_runtime.errors import StoreError
 from trade_runtime.model.records import TradingHalted
-from trade_runtime.venues.paper import PaperVenue
 
 LADDER_SECS = 5.0 + 1e-6
 """The sum of the default budgets, and what floats add to it."""
@@ -348,14 +348,8 @@ async def test_a_defect_in_a_layer_ends_it_in_order(tmp_path: Path) -> None:
     """An error that nobody foresaw, in the venue's own task: exit 4, orders cancelled before."""
     world, hand = World(tmp_path), Hand()
 
-    class Defective:
+    class Defective(WrappedVenue):
         """A venue whose connection breaks in a way that is no VenueError."""
-
-        def __init__(self, venue: PaperVenue) -> None:
-            self._venue = venue
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._venue, name)
 
         async def run(self, *args: Any) -> None:
             with trio.move_on_after(2):
