@@ -13,7 +13,7 @@ from trade_runtime.cli.signals import handle_signals
 from trade_runtime.errors import EXIT_USAGE
 from trade_runtime.testing.mutants import MUTANTS
 from trade_runtime.testing.scenarios import SCENARIOS
-from trade_runtime.testing.sweep import FAULTS, SweepResult, sweep
+from trade_runtime.testing.sweep import FAULTS, SweepResult, sweep, until_found
 
 EXIT_VIOLATION = 1
 
@@ -87,7 +87,7 @@ def sweep_command(
         mutant=mutant,
         jobs=jobs,
         signals=handle_signals,
-        go_on=lambda tried, total, found: _progress(tried, total, found) and not (mutant and found),
+        go_on=lambda *so_far: _progress(*so_far) and (mutant is None or until_found(*so_far)),
     )
     _tell(result)
     if as_json:

@@ -217,9 +217,8 @@ class TradingState:
         self.fills += 1
         venue = venue_of(fill.instrument)
         self.last_fill_ns[venue] = max(fill.ts_ns, self.last_fill_ns.get(venue, 0))
-        position = self.ledger.position(order.strategy, fill.instrument)
-        before = position.quantity
-        position.apply(fill)
+        before = self.ledger.position(order.strategy, fill.instrument).quantity
+        position = self.ledger.apply(order.strategy, fill)
         self.exposure.position_changed(order.strategy, fill.instrument, position.quantity)
         if before * position.quantity <= 0 and before:  # closed, or turned over
             key = order.strategy, fill.instrument

@@ -111,7 +111,6 @@ class Feed:
         self._went_down = trio.Event()
 
     # --- the sink: plain calls, once for each event of the stream
-    # ------------------------------------
 
     def on_quote(self, quote: Quote) -> None:
         """Take a quote of the stream."""
@@ -167,7 +166,6 @@ class Feed:
         log.warning("Order book lost its sequence; it is synced anew", instrument=instrument)
 
     # --- the tasks
-    # --------------------------------------------------------------------------------------
 
     async def attempt(self) -> None:
         """Connect and serve until the stream ends or falls silent.

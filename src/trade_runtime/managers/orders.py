@@ -100,7 +100,6 @@ class OrderManager:
         state.on_durable = self.send_durable
 
     # --- the way out
-    # ------------------------------------------------------------------------------------
 
     def place(  # noqa: PLR0913 - an order has so many sides
         self,
@@ -252,7 +251,6 @@ class OrderManager:
                 self.cancel(order, f"strategy {outcome}")
 
     # --- the way back
-    # -----------------------------------------------------------------------------------
 
     def on_event(self, event: VenueEvent) -> None:
         """Take what a venue tells: late, double and out of order as it may be."""
@@ -320,7 +318,6 @@ class OrderManager:
             listener.on_order(OrderUpdate(order, kind, reason, ts_ns))
 
     # --- overdue outcomes
-    # -------------------------------------------------------------------------------
 
     async def watch(self) -> None:
         """Look for outcomes that are overdue, for ever."""

@@ -264,7 +264,6 @@ class ProtectionGuard:
         )
 
     # --- the stage of the stop
-    # --------------------------------------------------------------------------
 
     def place_missing(self, overlaps: Counter[Key]) -> dict[Key, str]:
         """Act once on every position, without grace; return what cannot be covered, and why.
@@ -287,7 +286,6 @@ class ProtectionGuard:
         return problems
 
     # --- how long a position may stay open
-    # --------------------------------------------------------------
 
     async def watch_duration(self) -> None:
         """Act on positions that are open for longer than `max_position_secs`, for ever."""
