@@ -1,8 +1,9 @@
 """The errors, split by who is at fault.
 
 Every error the runtime raises on purpose is a `TradeRuntimeError`. A caller decides by class: the
-configuration (you), a venue (the world outside), a store (the disk), a strategy (the trader's
-code), or the runtime itself (us). The process exit code that goes with each stands beside it.
+configuration (you), a venue (the world outside), a history that was recorded, a store (the disk), a
+strategy (the trader's code), or the runtime itself (us). The process exit code that goes with each
+stands beside it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ class TradeRuntimeError(Exception):
 
 class ConfigError(TradeRuntimeError):
     """The configuration is at fault: the message names the place and the mend. Exit code 2."""
+
+    exit_code = EXIT_USAGE
+
+
+class DataError(TradeRuntimeError):
+    """History is not what it should be: the message names the file and the row. Exit code 2."""
 
     exit_code = EXIT_USAGE
 

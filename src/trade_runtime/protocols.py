@@ -15,7 +15,7 @@ Rules for every plug-in:
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from pathlib import Path
@@ -26,8 +26,8 @@ import attrs
 from trade_runtime.model.events import Fill, VenueEvent
 from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
-from trade_runtime.model.market import BookLevels, Quote, Trade
-from trade_runtime.model.orders import OrderReport, OrderSpec
+from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
+from trade_runtime.model.orders import OrderReport, OrderSpec, OrderType, TimeInForce
 
 
 class Clock(Protocol):
@@ -153,6 +153,28 @@ class VenueSink(Protocol):
         """Take an event; it may be late, double or out of order."""
 
 
+@attrs.frozen
+class Capabilities:
+    """What a venue holds by itself. What it does not, the runtime emulates or refuses.
+
+    Attributes:
+        types: the order types that rest and wake at the venue.
+        tifs: how long its orders can rest.
+        post_only: it can refuse an order rather than let it take.
+        reduce_only: it holds an order to closing a position.
+        amend: it can change an order that rests.
+        oco: it knows `OrderSpec.oco`: orders of one group share what they lock, and each fill of
+            one makes the others smaller by as much.
+    """
+
+    types: frozenset[OrderType] = frozenset(OrderType)
+    tifs: frozenset[TimeInForce] = frozenset(TimeInForce)
+    post_only: bool = True
+    reduce_only: bool = True
+    amend: bool = True
+    oco: bool = False
+
+
 class Venue(Protocol):
     """Order entry at one venue: commands go in by plain calls, events come out through the sink.
 
@@ -164,6 +186,10 @@ class Venue(Protocol):
     def settle_secs(self) -> float:
         """For how long after a submit "no such order" proves nothing."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it holds by itself."""
+
     def submit(self, order: OrderSpec) -> None:
         """Send a new order. The outcome comes as OrderAccepted, OrderRejected or a fill, or never.
 
@@ -173,6 +199,23 @@ class Venue(Protocol):
 
     def cancel(self, client_order_id: ClientOrderId) -> None:
         """Ask for a cancel. The outcome comes as OrderClosed or CancelRejected, or never.
+
+        Raises:
+            VenueDown: there is no connection; nothing has left this process.
+        """
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        *,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+    ) -> None:
+        """Ask for an order to be changed to these numbers; one whose type has none gets None.
+
+        The outcome comes as OrderAmended, AmendRejected or OrderClosed, or never. A quantity at or
+        below what is filled ends the order.
 
         Raises:
             VenueDown: there is no connection; nothing has left this process.
@@ -232,6 +275,60 @@ class VenuePlugin:
     open: Callable[[VenueName, Any, Environment], AbstractAsyncContextManager[Any]]
     trades: bool
     streams: bool
+
+
+# --- history
+
+MarketEvent = Quote | Trade | Bar | BookLevels
+"""One thing that a history tells."""
+
+
+@attrs.frozen
+class HistoryQuery:
+    """What is wanted of a history.
+
+    Attributes:
+        path: a file, or a folder of files where the format has such.
+        kind: `quotes`, `trades`, `bars` or `book`.
+        instrument: what the events are to be of.
+        start_ns: events before this are left out; None for none.
+        end_ns: events at this and after are left out; None for none.
+        options: what else the `[[backtest.data]]` table says, as the format understands it.
+    """
+
+    path: Path
+    kind: str
+    instrument: InstrumentId
+    start_ns: int | None = None
+    end_ns: int | None = None
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+class ReadHistory(Protocol):
+    """The call signature of `HistoryPlugin.read`."""
+
+    def __call__(self, query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
+        """Give the events in chunks of bounded size, in the order of their times.
+
+        Raises:
+            DataError: a file is missing, or is not what it should be; with file and row. What came
+                before was as it should be.
+        """
+
+
+@attrs.frozen
+class HistoryPlugin:
+    """What an entry point of `trade_runtime.histories` names: a format that history comes in.
+
+    Attributes:
+        read: gives the events.
+        kinds: the kinds of events it can give.
+        suffixes: the endings of file names that it is chosen by; none where it must be named.
+    """
+
+    read: ReadHistory
+    kinds: frozenset[str]
+    suffixes: tuple[str, ...] = ()
 
 
 # --- stores

@@ -25,9 +25,11 @@ from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.state import StateManager
 from trade_runtime.managers.venues import VenueManager
 from trade_runtime.model.events import (
+    AmendRejected,
     CancelRejected,
     Fill,
     OrderAccepted,
+    OrderAmended,
     OrderClosed,
     OrderRejected,
     VenueEvent,
@@ -280,7 +282,13 @@ class OrderManager:
             listener.on_fill(fill, order)
 
     def _on_order_event(
-        self, event: OrderAccepted | OrderRejected | OrderClosed | CancelRejected
+        self,
+        event: OrderAccepted
+        | OrderRejected
+        | OrderClosed
+        | CancelRejected
+        | OrderAmended
+        | AmendRejected,
     ) -> None:
         order = self.trading.orders.get(event.client_order_id)
         if order is None:
@@ -303,7 +311,7 @@ class OrderManager:
                 self.in_doubt[order.id] = order  # a fill of it is still under way
             if order.state is not before and order.state is not OrderState.FILLED:
                 self._tell(order, str(order.state), event.reason, event.ts_ns)
-        else:
+        elif isinstance(event, CancelRejected):
             # It may rest, or may have filled: only a query tells.
             self._state.record(event)
             if order.is_live:

@@ -1,22 +1,23 @@
 """What happens to orders: the events that venues tell and that the journal keeps.
 
-A venue tells `OrderAccepted`, `OrderRejected`, `OrderClosed`, `CancelRejected` and `Fill`. They may
-come late, twice, or in any order; the machines sort that out. Quantities are exact, times are
-nanoseconds since the Unix epoch.
+A venue tells `OrderAccepted`, `OrderRejected`, `OrderClosed`, `CancelRejected`, `OrderAmended`,
+`AmendRejected` and `Fill`. They may come late, twice, or in any order; the machines sort that out.
+Quantities are exact, times are nanoseconds since the Unix epoch.
+
+Several are made for every order, so they are `msgspec` structs, as market data are.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-import attrs
+import msgspec
 
 from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, TradeId, VenueOrderId
 from trade_runtime.model.orders import ReportStatus, Side
 
 
-@attrs.frozen
-class OrderAccepted:
+class OrderAccepted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The venue holds the order."""
 
     client_order_id: ClientOrderId
@@ -24,8 +25,7 @@ class OrderAccepted:
     ts_ns: int
 
 
-@attrs.frozen
-class OrderRejected:
+class OrderRejected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The venue refused the order; it never rested and has no fills."""
 
     client_order_id: ClientOrderId
@@ -33,8 +33,7 @@ class OrderRejected:
     ts_ns: int
 
 
-@attrs.frozen
-class OrderClosed:
+class OrderClosed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The order no longer rests: filled, cancelled or expired.
 
     `filled` is the venue's cumulative executed quantity. Fills up to it may still be under way, so
@@ -48,8 +47,7 @@ class OrderClosed:
     reason: str = ""
 
 
-@attrs.frozen
-class CancelRejected:
+class CancelRejected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The venue did not cancel. The order may rest, or may have filled: only a query tells."""
 
     client_order_id: ClientOrderId
@@ -57,8 +55,28 @@ class CancelRejected:
     ts_ns: int
 
 
-@attrs.frozen
-class Fill:
+class OrderAmended(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The venue holds the order with these numbers now: the whole of it, not what is left.
+
+    `price` and `trigger_price` are None where the order's type has none.
+    """
+
+    client_order_id: ClientOrderId
+    quantity: Decimal
+    price: Decimal | None
+    trigger_price: Decimal | None
+    ts_ns: int
+
+
+class AmendRejected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The venue did not amend. The order is as it was, or has ended."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    ts_ns: int
+
+
+class Fill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A part of an order was executed.
 
     Attributes:
@@ -81,4 +99,12 @@ class Fill:
     ts_ns: int
 
 
-VenueEvent = OrderAccepted | OrderRejected | OrderClosed | CancelRejected | Fill
+VenueEvent = (
+    OrderAccepted
+    | OrderRejected
+    | OrderClosed
+    | CancelRejected
+    | OrderAmended
+    | AmendRejected
+    | Fill
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 import attrs
 
@@ -12,6 +13,9 @@ from trade_runtime.model.orders import ZERO
 FLOAT_DIGITS = 15
 """A decimal number of up to 15 significant digits survives the way to a float and back (IEEE
 754)."""
+
+
+InstrumentKind = Literal["spot", "linear"]
 
 
 class OffGrid(ValueError):
@@ -49,6 +53,9 @@ class Instrument:
         max_quantity: the largest, or None.
         min_notional: the smallest price times quantity, or 0.
         max_price: the largest price, or None.
+        kind: what a position is: `spot` is the base currency itself, `linear` a contract on it
+            whose profit is paid in the quote currency.
+        multiplier: how much of the base currency one unit of a contract stands for; 1 for spot.
     """
 
     id: InstrumentId
@@ -60,6 +67,8 @@ class Instrument:
     max_quantity: Decimal | None = None
     min_notional: Decimal = ZERO
     max_price: Decimal | None = None
+    kind: InstrumentKind = "spot"
+    multiplier: Decimal = Decimal(1)
 
     def __attrs_post_init__(self) -> None:
         """Refuse an instrument whose numbers a float could not carry without loss."""

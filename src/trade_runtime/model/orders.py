@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
-import attrs
+import msgspec
 
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, VenueOrderId
 
@@ -36,18 +36,37 @@ class OrderType(StrEnum):
     LIMIT = "limit"
     STOP_MARKET = "stop_market"
     STOP_LIMIT = "stop_limit"
+    TAKE_PROFIT = "take_profit"
+    TAKE_PROFIT_LIMIT = "take_profit_limit"
+    TRAILING_STOP = "trailing_stop"
+
+    @property
+    def waits(self) -> bool:
+        """It sleeps until the market reaches its trigger."""
+        return self in WAITING_TYPES
+
+    @property
+    def has_price(self) -> bool:
+        """It has a limit price."""
+        return self in PRICED_TYPES
+
+
+WAITING_TYPES = frozenset(set(OrderType) - {OrderType.MARKET, OrderType.LIMIT})
+PRICED_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+PROFIT_TYPES = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
+"""They wake when the market moves in favour: a sell when it rises to the trigger."""
 
 
 class TimeInForce(StrEnum):
-    """How long an order rests: until cancelled, not at all, or all or nothing."""
+    """How long an order rests: until cancelled, not at all, all or nothing, or until a date."""
 
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    GTD = "gtd"
 
 
-@attrs.frozen
-class OrderSpec:
+class OrderSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What was asked for: the intent, written to the journal before a byte of it is sent.
 
     Attributes:
@@ -57,14 +76,21 @@ class OrderSpec:
         side: buy or sell.
         type: how it is matched.
         quantity: in the base currency, a multiple of the lot, above 0.
-        price: limit price in the quote currency, on the tick; None for market and stop-market.
-        trigger_price: where a stop wakes; None for market and limit.
+        price: limit price in the quote currency, on the tick; None for the types without one.
+        trigger_price: where a waiting order wakes; None for market and limit. Of a trailing stop:
+            where it stands at first.
         tif: how long it rests.
         post_only: refuse it rather than let it take liquidity.
         reduce_only: it may only make the position smaller.
         protective: it is a stop-loss. Protective orders pass the halt, are never cancelled by a
             stop while their position is open, and count as cover only while they rest at the venue.
         created_ns: when it was asked for, by the runtime's clock.
+        expire_ns: when a GTD order ends, in nanoseconds since the Unix epoch; 0 for the others.
+        trail: how far behind the market a trailing stop follows, in the quote currency.
+        parent: the order whose fills release this one, as far as they go; it is held until then.
+        oco: the name of a group of which one order's fills take the place of the others'.
+        emulated: the venue cannot hold this type, so the runtime itself waits for the trigger. It
+            does nothing while the runtime is not there, and is never counted as protection.
     """
 
     client_order_id: ClientOrderId
@@ -80,6 +106,11 @@ class OrderSpec:
     reduce_only: bool = False
     protective: bool = False
     created_ns: int = 0
+    expire_ns: int = 0
+    trail: Decimal | None = None
+    parent: ClientOrderId | None = None
+    oco: str = ""
+    emulated: bool = False
 
 
 class ReportStatus(StrEnum):
@@ -92,8 +123,7 @@ class ReportStatus(StrEnum):
     EXPIRED = "expired"
 
 
-@attrs.frozen
-class OrderReport:
+class OrderReport(msgspec.Struct, frozen=True, gc=False):
     """A venue's answer to a query of an order: its own view, at the moment of the answer.
 
     `filled` is the cumulative executed quantity.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import attrs
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
 
 from trade_runtime.model.events import (
+    AmendRejected,
     CancelRejected,
     Fill,
     OrderAccepted,
+    OrderAmended,
     OrderClosed,
     OrderRejected,
 )
@@ -15,8 +20,7 @@ from trade_runtime.model.ids import ClientOrderId, StrategyName
 from trade_runtime.model.orders import OrderSpec
 
 
-@attrs.frozen
-class RuntimeStarted:
+class RuntimeStarted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A process took the journal over; `tag` is the prefix of every client order id of it."""
 
     runtime: str
@@ -26,46 +30,85 @@ class RuntimeStarted:
     pid: int
 
 
-@attrs.frozen
-class OrderSent:
+class OrderSent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The order has left for the venue; how it fared there is not known yet."""
 
     client_order_id: ClientOrderId
 
 
-@attrs.frozen
-class OrderUnknown:
+class OrderUnknown(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """No outcome came in time, or the process that sent it died: only a query will tell."""
 
     client_order_id: ClientOrderId
     reason: str
 
 
-@attrs.frozen
-class OrderDropped:
+class OrderDropped(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The intent provably never became an order at the venue."""
 
     client_order_id: ClientOrderId
     reason: str
 
 
-@attrs.frozen
-class CancelRequested:
+class CancelRequested(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A cancel was asked for; repeats of it are not recorded."""
 
     client_order_id: ClientOrderId
     reason: str
 
 
-@attrs.frozen
-class TradingHalted:
+class AmendRequested(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An amend was asked for: the whole new quantity and prices, not what changes of them."""
+
+    client_order_id: ClientOrderId
+    quantity: Decimal
+    price: Decimal | None
+    trigger_price: Decimal | None
+
+
+class OrderReleased(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An order that was held is to be sent now, for `quantity`: its parent filled so far, or the
+    market reached the trigger of one that the runtime emulates.
+    """
+
+    client_order_id: ClientOrderId
+    quantity: Decimal
+    reason: str
+
+
+class TradingMode(StrEnum):
+    """What may leave: anything; only what makes a position smaller; or only protection."""
+
+    ACTIVE = "active"
+    REDUCE_ONLY = "reduce_only"
+    HALTED = "halted"
+
+
+class LatchSet(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Trading was restricted until somebody clears it: over restarts too.
+
+    `by` is who decided: `risk`, `strategy NAME` or `operator`.
+    """
+
+    mode: TradingMode
+    reason: str
+    by: str
+
+
+class LatchCleared(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Somebody let trading go on, and why."""
+
+    by: str
+    reason: str
+
+
+class TradingHalted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The gate was closed: from here only cancels and protective orders leave."""
 
     reason: str
 
 
-@attrs.frozen
-class StrategyStopped:
+class StrategyStopped(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A strategy will place nothing more; `outcome` is `stopped` or `failed`."""
 
     strategy: StrategyName
@@ -73,8 +116,7 @@ class StrategyStopped:
     detail: str
 
 
-@attrs.frozen
-class RuntimeStopped:
+class RuntimeStopped(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The process gave the journal up, in order; the report of the stop has the details."""
 
     reason: str
@@ -92,7 +134,13 @@ JournalEvent = (
     | OrderRejected
     | OrderClosed
     | CancelRejected
+    | AmendRequested
+    | OrderAmended
+    | AmendRejected
+    | OrderReleased
     | Fill
+    | LatchSet
+    | LatchCleared
     | TradingHalted
     | StrategyStopped
     | RuntimeStopped
@@ -109,7 +157,13 @@ KINDS: dict[type, str] = {
     OrderRejected: "rejected",
     OrderClosed: "closed",
     CancelRejected: "cancel_rejected",
+    AmendRequested: "amend",
+    OrderAmended: "amended",
+    AmendRejected: "amend_rejected",
+    OrderReleased: "released",
     Fill: "fill",
+    LatchSet: "latch",
+    LatchCleared: "latch_cleared",
     TradingHalted: "halt",
     StrategyStopped: "strategy",
     RuntimeStopped: "stop",

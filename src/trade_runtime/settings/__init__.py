@@ -5,6 +5,7 @@ of one line that names the file, the TOML path, what is wrong and the mend; seve
 several lines. No secret is ever in a repr or in an error.
 """
 
+from trade_runtime.settings.history import BacktestSettings, DataSettings, InstrumentSettings
 from trade_runtime.settings.problems import suggest
 from trade_runtime.settings.reader import structure
 from trade_runtime.settings.root import Settings
@@ -24,6 +25,9 @@ from trade_runtime.settings.sections import (
 )
 
 __all__ = [
+    "BacktestSettings",
+    "DataSettings",
+    "InstrumentSettings",
     "LogSettings",
     "OrderSettings",
     "PriceSettings",

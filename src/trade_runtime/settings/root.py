@@ -15,8 +15,9 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from trade_runtime.errors import ConfigError
-from trade_runtime.model.ids import VenueName, symbol_of, venue_of
+from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.settings.checks import NAME_RULE, is_name
+from trade_runtime.settings.history import BacktestSettings, InstrumentSettings
 from trade_runtime.settings.problems import Problem, child, raise_problems, suggest
 from trade_runtime.settings.reader import read_table, structure
 from trade_runtime.settings.scalars import described
@@ -48,6 +49,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "orders": OrderSettings,
     "risk": RiskSettings,
     "protection": ProtectionSettings,
+    "backtest": BacktestSettings,
 }
 
 
@@ -69,6 +71,8 @@ class Settings:
         orders: acknowledgement and reconcile.
         risk: limits.
         protection: stop-losses.
+        backtest: the history that a backtest runs over.
+        instruments: the rules of instruments that no venue describes.
         venues: by name, the kind and the plug-in's own options.
         strategies: empty where an embedding program brings its own.
         base_dir: what strategy files are relative to.
@@ -87,6 +91,10 @@ class Settings:
     orders: OrderSettings = attrs.field(factory=OrderSettings)
     risk: RiskSettings = attrs.field(factory=RiskSettings)
     protection: ProtectionSettings = attrs.field(factory=ProtectionSettings)
+    backtest: BacktestSettings = attrs.field(factory=BacktestSettings)
+    instruments: Mapping[InstrumentId, InstrumentSettings] = attrs.field(
+        factory=Table, converter=Table
+    )
     venues: Mapping[str, VenueTable] = attrs.field(factory=Table, converter=Table)
     strategies: tuple[StrategySettings, ...] = attrs.field(default=(), converter=_strategies)
     base_dir: Path = attrs.field(default=Path(), converter=Path, metadata={"key": None})
@@ -132,11 +140,15 @@ class Settings:
             value = read_table(section, mapping.get(key, {}), key, problems)
             if value is not None:
                 values[key] = value
+        values["instruments"] = _read_instruments(mapping.get("instruments", {}), problems)
         values["venues"] = _read_venues(mapping.get("venues", {}), problems)
         values["strategies"] = _read_strategies(mapping.get("strategies", ()), problems)
         if (runtime := values.get("runtime")) is not None:
             folder = base / runtime.data_dir.expanduser()
             values["runtime"] = attrs.evolve(runtime, data_dir=folder)
+        if (backtest := values.get("backtest")) is not None:
+            data = [attrs.evolve(d, path=base / d.path.expanduser()) for d in backtest.data]
+            values["backtest"] = attrs.evolve(backtest, data=data)
         try:
             settings = cls(**values, base_dir=base)
         except ConfigError as error:
@@ -165,7 +177,27 @@ class Settings:
         return structure(cls, self.venue(name, path).options, path, source=self.source)
 
 
-_TABLES: Final = (*_SECTIONS, "venues", "strategies")
+_TABLES: Final = (*_SECTIONS, "instruments", "venues", "strategies")
+
+
+def _read_instruments(
+    raw: object, problems: list[Problem]
+) -> dict[InstrumentId, InstrumentSettings]:
+    if not isinstance(raw, Mapping):
+        problems.append(Problem("instruments", f"expected tables, got {described(raw)}"))
+        return {}
+    found: dict[InstrumentId, InstrumentSettings] = {}
+    for key, table in raw.items():
+        path = child("instruments", str(key))
+        rules = read_table(InstrumentSettings, table, path, problems)
+        if rules is None:
+            continue
+        found[InstrumentId(str(key))] = rules
+        try:
+            rules.describe(InstrumentId(str(key)))
+        except ValueError as error:
+            problems.append(Problem(path, str(error)))
+    return found
 
 
 def _read_venues(raw: object, problems: list[Problem]) -> dict[str, VenueTable]:
@@ -220,6 +252,11 @@ def _cross_check(settings: Settings) -> Iterator[Problem]:
             yield from _bad_instrument(settings, instrument, f"{path}.instruments")
             if times > 1:
                 yield Problem(f"{path}.instruments", f'"{instrument}" stands there {times} times')
+    for index, data in enumerate(settings.backtest.data):
+        path = f"backtest.data[{index}].instrument"
+        yield from _bad_instrument(settings, data.instrument, path)
+    for instrument in settings.instruments:
+        yield from _bad_instrument(settings, instrument, child("instruments", instrument))
     for instrument in settings.risk.max_position:
         yield from _bad_instrument(settings, instrument, child("risk.max_position", instrument))
 
