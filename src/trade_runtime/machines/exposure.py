@@ -2,10 +2,11 @@
 
 For each instrument: how much every strategy's long and short positions add up to, and what is still
 to be filled of live entry orders on each side, whatever their state. An order that is pending, sent
-or unknown counts in full: at its worst. An order that ended counts for the fills that the venue
-made and did not tell yet: until they are booked they are in no position. A protective stop counts
-as far as it goes beyond the position that it closes: one whose position went away by another order
-may still fill, and open one.
+or unknown counts in full, and one that is being amended with the larger quantity: at its worst. One
+that is held for another's fill counts for nothing until it is released. An order that ended counts
+for the fills that the venue made and did not tell yet: until they are booked they are in no
+position. A protective stop counts as far as it goes beyond the position that it closes: one whose
+position went away by another order may still fill, and open one.
 """
 
 from __future__ import annotations

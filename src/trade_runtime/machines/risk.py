@@ -15,6 +15,7 @@ import attrs
 
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.exposure import Exposure
+from trade_runtime.machines.order import Order
 from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.instrument import Instrument, OffGrid
 from trade_runtime.model.orders import OrderSpec
@@ -47,7 +48,14 @@ class RiskGate:
         self.stopped: dict[StrategyName, str] = {}
         """Strategies that may place nothing more, and why."""
 
-    def check(self, order: OrderSpec, instrument: Instrument, market_price: Decimal | None) -> None:
+    def check(
+        self,
+        order: OrderSpec,
+        instrument: Instrument,
+        market_price: Decimal | None,
+        *,
+        amends: Order | None = None,
+    ) -> None:
         """Let an order pass, or raise.
 
         Args:
@@ -55,13 +63,14 @@ class RiskGate:
             instrument: the rules of the instrument.
             market_price: what a market order would pay or get about now; None where no quote is
                 known or it is stale.
+            amends: the live order that is to be changed to this; it does not count beside it.
 
         Raises:
             OrderRefused: with the reason and the limit.
         """
         self._check_halted(order)
         self._check_grid(order, instrument)
-        self._check_limits(order, instrument, market_price)
+        self._check_limits(order, instrument, market_price, amends)
 
     def has_room(self, order: OrderSpec) -> bool:
         """Whether every limit on positions would hold if this order and all live ones filled."""
@@ -90,7 +99,11 @@ class RiskGate:
                     raise OrderRefused("tick", str(error)) from None
 
     def _check_limits(
-        self, order: OrderSpec, instrument: Instrument, market_price: Decimal | None
+        self,
+        order: OrderSpec,
+        instrument: Instrument,
+        market_price: Decimal | None,
+        amends: Order | None,
     ) -> None:
         limits = self._limits
         price = order.price or order.trigger_price or market_price
@@ -104,12 +117,14 @@ class RiskGate:
                 f" {instrument.min_notional}",
             )
         if not order.protective:
-            self._check_entry(notional)
+            self._check_entry(notional, fresh=amends is None)
         elif self._exposure.closes(order):
             return
         largest = limits.max_position.get(order.instrument)
         if largest is not None:
             worst = self._exposure.worst_with(order)
+            if amends is not None:
+                worst -= amends.outstanding
             if worst > largest:
                 raise OrderRefused(
                     "risk",
@@ -117,12 +132,12 @@ class RiskGate:
                     f" max_position {largest} (open, in flight and unknown orders count in full)",
                 )
 
-    def _check_entry(self, notional: Decimal) -> None:
+    def _check_entry(self, notional: Decimal, *, fresh: bool) -> None:
         limits = self._limits
         most = limits.max_order_notional
         if most is not None and notional > most:
             raise OrderRefused("risk", f"notional {notional} is above max_order_notional {most}")
-        if limits.max_open_orders is not None:
+        if fresh and limits.max_open_orders is not None:
             live = self._exposure.live_orders
             if live >= limits.max_open_orders:
                 raise OrderRefused(

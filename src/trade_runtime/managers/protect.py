@@ -185,7 +185,11 @@ class ProtectionGuard:
     def leftovers(self) -> list[Cover]:
         """Return closed positions that still have stops: one that wakes would open another."""
         trading = self._orders.trading
-        keys = [(o.strategy, o.instrument) for o in trading.live() if o.spec.protective]
+        keys = [
+            (o.strategy, o.instrument)
+            for o in trading.live()
+            if o.spec.protective and o.state is not OrderState.HELD
+        ]
         return [
             self.cover(key)
             for key in dict.fromkeys(keys)
