@@ -21,7 +21,7 @@ class Alarms:
     def __init__(self) -> None:
         self.next_ns = NEVER
         """When the earliest is due."""
-        self.on_earlier: Callable[[], None] = lambda: None
+        self.on_earlier: Callable[[], object] = lambda: None
         """Told when an alarm was set that is due before all others. Set by who waits."""
         self._heap: list[tuple[int, int, Callable[[int], None]]] = []
         self._set = 0

@@ -27,8 +27,8 @@ from trade_runtime.machines.alarms import Alarms
 from trade_runtime.machines.order import InvalidTransition, Order, OrderState, OrderUpdate
 from trade_runtime.machines.risk import RiskGate, RiskLimits
 from trade_runtime.machines.trading_state import TradingState
-from trade_runtime.managers.prices import PriceManager
-from trade_runtime.managers.venues import VenueManager
+from trade_runtime.managers.prices import Prices
+from trade_runtime.managers.venues import Venues
 from trade_runtime.model.events import (
     AmendRejected,
     CancelRejected,
@@ -113,8 +113,8 @@ class OrderManager:
         self,
         settings: OrderSettings,
         risk: RiskSettings,
-        venues: VenueManager,
-        prices: PriceManager,
+        venues: Venues,
+        prices: Prices,
         state: Journal,
         clock: Clock,
         time: Callable[[], float] = trio.current_time,

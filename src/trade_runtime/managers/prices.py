@@ -27,7 +27,7 @@ from trade_runtime.managers.venues import VenueManager
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.orders import Side
-from trade_runtime.protocols import MarketData
+from trade_runtime.protocols import MarketData, MarketDriven
 from trade_runtime.settings import PriceSettings, SupervisionSettings
 
 log = structlog.get_logger("prices")
@@ -38,8 +38,62 @@ START_TIMEOUT_SECS = 10.0
 START_RETRY_SECS = 0.5
 
 
-class PriceManager:
-    """The markets. Made by `open_prices`."""
+class Prices:
+    """The markets, as whoever trades sees them. A backtest makes its own."""
+
+    def __init__(self, settings: PriceSettings) -> None:
+        self.instruments: dict[InstrumentId, Instrument] = {}
+        self.views: dict[InstrumentId, InstrumentView] = {}
+        self.feeds: dict[VenueName, Feed] = {}
+        self._settings = settings
+
+    def add(
+        self,
+        venue: VenueName,
+        source: MarketData,
+        instruments: Collection[Instrument],
+        driven: MarketDriven | None,
+    ) -> None:
+        """Take in a venue's instruments, and make the feed that serves them.
+
+        Args:
+            venue: whose.
+            source: of the market data.
+            instruments: by the venue's own ids.
+            driven: the venue, where it matches against this data: it is told before all others.
+        """
+        self.instruments |= {one.id: one for one in instruments}
+        if driven is not None:
+            driven.adopt(instruments)
+        for one in instruments:
+            view = self.views[one.id] = InstrumentView(one.id)
+            if driven is not None:
+                view.quote_taps.append(driven.on_quote)
+                view.trade_taps.append(driven.on_trade)
+        names = {symbol_of(one.id): one.id for one in instruments}
+        self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
+
+    def is_fresh(self, instrument: InstrumentId) -> bool:
+        """Whether the last quote is one to trade on: streamed, or polled a moment ago."""
+        feed = self.feeds[venue_of(instrument)]
+        if not feed.down:
+            return True
+        polled_at = self.views[instrument].polled_at
+        return (
+            polled_at is not None
+            and trio.current_time() - polled_at <= self._settings.stale_after_secs
+        )
+
+    def market_price(self, instrument: InstrumentId, side: Side) -> Decimal | None:
+        """Return what an order of `side` would trade at now, or None without a fresh quote."""
+        view = self.views.get(instrument)
+        if view is None or view.quote is None or not self.is_fresh(instrument):
+            return None
+        return exact(view.quote.ask if side is Side.BUY else view.quote.bid)
+
+
+class PriceManager(Prices):
+    """The markets, and the tasks that follow them. Made by `open_prices`."""
 
     def __init__(
         self,
@@ -48,10 +102,7 @@ class PriceManager:
         layer: Layer,
         rng: random.Random,
     ) -> None:
-        self.instruments: dict[InstrumentId, Instrument] = {}
-        self.views: dict[InstrumentId, InstrumentView] = {}
-        self.feeds: dict[VenueName, Feed] = {}
-        self._settings = settings
+        super().__init__(settings)
         self._supervision = supervision
         self._layer = layer
         self._rng = rng
@@ -72,21 +123,8 @@ class PriceManager:
                     f"instrument {missing[0]}.{venue}: venue {source_name!r} does not trade"
                     f" {missing[0]!r}; check the symbol's spelling"
                 )
-            instruments = {
-                i.id: i
-                for i in (attrs.evolve(found[s], id=InstrumentId(f"{s}.{venue}")) for s in symbols)
-            }
-            self.instruments |= instruments
-            for instrument in instruments:
-                self.views[instrument] = InstrumentView(instrument)
-            driven = venues.driven.get(venue)
-            if driven is not None:
-                driven.adopt(instruments.values())
-                for instrument in instruments:
-                    self.views[instrument].quote_taps.append(driven.on_quote)
-                    self.views[instrument].trade_taps.append(driven.on_trade)
-            names = {symbol_of(i): i for i in instruments}
-            self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
+            instruments = [attrs.evolve(found[s], id=InstrumentId(f"{s}.{venue}")) for s in symbols]
+            self.add(venue, source, instruments, venues.driven.get(venue))
 
     def flow(self) -> None:
         """Start every feed: whoever listens is there, so that nobody misses the first event."""
@@ -103,24 +141,6 @@ class PriceManager:
                 name=f"feed-{name}",
             )
             self._layer.start_soon(feed.fall_back, name=f"fallback-{name}")
-
-    def is_fresh(self, instrument: InstrumentId) -> bool:
-        """Whether the last quote is one to trade on: streamed, or polled a moment ago."""
-        feed = self.feeds[venue_of(instrument)]
-        if not feed.down:
-            return True
-        polled_at = self.views[instrument].polled_at
-        return (
-            polled_at is not None
-            and trio.current_time() - polled_at <= self._settings.stale_after_secs
-        )
-
-    def market_price(self, instrument: InstrumentId, side: Side) -> Decimal | None:
-        """Return what an order of `side` would trade at now, or None without a fresh quote."""
-        view = self.views.get(instrument)
-        if view is None or view.quote is None or not self.is_fresh(instrument):
-            return None
-        return exact(view.quote.ask if side is Side.BUY else view.quote.bid)
 
     @property
     def open_connections(self) -> list[str]:

@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from trade_runtime.errors import OrderRefused
+from trade_runtime.machines.alarms import on_the_beat
 from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
@@ -26,12 +27,12 @@ from trade_runtime.settings import ProtectionSettings, RiskSettings
 
 log = structlog.get_logger("protection")
 
-GUARD_SECS = 0.25
-"""How often positions that changed are looked at."""
+GUARD_NS = 250_000_000
+"""How often positions that changed are looked at: at every such beat of the clock."""
 
-REFUSED_WAIT_SECS = 2.0
+REFUSED_WAIT_NS = 2_000_000_000
 """How long after a stop was refused the next try waits, while trading, at the most. The first
-refusal may only mean that the market moved meanwhile, so the next try waits for `GUARD_SECS`; after
+refusal may only mean that the market moved meanwhile, so the next try waits for `GUARD_NS`; after
 each further one in a row, twice as long."""
 
 CLOSE_RETRY_SECS = 10.0
@@ -79,8 +80,11 @@ class ProtectionGuard:
         self._settings = settings
         self._risk = risk
         self._clock = clock
-        self._due: dict[Key, float] = {}
+        self._grace_ns = round(settings.grace_secs * 1e9)
+        self._due: dict[Key, int] = {}
         """Positions to look at, and until when the strategy may still act by itself."""
+        self._looking = False
+        """The next look has its alarm."""
         self._reported: set[Key] = set()
         self._placed: dict[Key, Order] = {}
         """The last stop that was placed for a position, while it is being covered."""
@@ -93,9 +97,14 @@ class ProtectionGuard:
     def mark(self, strategy: StrategyName, instrument: InstrumentId) -> None:
         """Note that a position or its stops changed."""
         if self._settings.required != "off":
-            self._due.setdefault(
-                (strategy, instrument), trio.current_time() + self._settings.grace_secs
-            )
+            now_ns = self._clock.now_ns()
+            self._due.setdefault((strategy, instrument), now_ns + self._grace_ns)
+            self._look_later(now_ns)
+
+    def _look_later(self, now_ns: int) -> None:
+        if not self._looking:
+            self._looking = True
+            self._orders.alarms.set(on_the_beat(now_ns, GUARD_NS), self._look_at_all)
 
     def mark_all(self) -> None:
         """Look at every position and stop there is: after the start, when anything may lack."""
@@ -105,18 +114,17 @@ class ProtectionGuard:
             if order.spec.protective:
                 self.mark(order.strategy, order.instrument)
 
-    async def guard(self) -> None:
-        """Keep what changed covered, for ever."""
-        while True:
-            await trio.sleep(GUARD_SECS)
-            now = trio.current_time()
-            for key, due in list(self._due.items()):
-                self._look(key, now, due)
+    def _look_at_all(self, now_ns: int) -> None:
+        self._looking = False
+        for key, due_ns in list(self._due.items()):
+            self._look(key, now_ns, due_ns)
+        if self._due:
+            self._look_later(now_ns)
 
-    def _look(self, key: Key, now: float, due: float) -> None:
+    def _look(self, key: Key, now_ns: int, due_ns: int) -> None:
         cover = self.cover(key)
         self._cancel_superfluous(cover)
-        if cover.plan.place and now >= due:
+        if cover.plan.place and now_ns >= due_ns:
             placed = self._placed.get(key)
             problem: str | None
             if placed is not None and placed.state is OrderState.REJECTED:
@@ -126,17 +134,17 @@ class ProtectionGuard:
                 problem = self._place(cover)
             if problem is not None:
                 self._placed.pop(key, None)
-                self._due[key] = now + self._refused(key)
+                self._due[key] = now_ns + self._refused(key)
         elif cover.plan.covered and not cover.plan.cancel and not cover.plan.place:
             del self._due[key]
             self._placed.pop(key, None)
             self._refusals.pop(key, None)
             self._reported.discard(key)
 
-    def _refused(self, key: Key) -> float:
-        """Count a refusal; return how long the next try waits."""
+    def _refused(self, key: Key) -> int:
+        """Count a refusal; return how long the next try waits, in nanoseconds."""
         times = self._refusals[key] = self._refusals.get(key, 0) + 1
-        return min(GUARD_SECS * 2.0 ** min(times - 1, 32), REFUSED_WAIT_SECS)
+        return min(GUARD_NS << min(times - 1, 32), REFUSED_WAIT_NS)
 
     def cover(self, key: Key) -> Cover:
         """Return how a position is protected now."""

@@ -21,7 +21,7 @@ from trade_runtime.lifecycle.layer import Layer, open_layer
 from trade_runtime.machines.bars import BarBuilder
 from trade_runtime.machines.order import Order, OrderUpdate
 from trade_runtime.managers.orders import OrderManager
-from trade_runtime.managers.prices import PriceManager
+from trade_runtime.managers.prices import PriceManager, Prices
 from trade_runtime.managers.trader import QuoteReader, Readers, Trader
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import InstrumentId, StrategyName
@@ -53,7 +53,7 @@ class StrategyHost:
         self._scope = trio.CancelScope()
         orders.listeners[self.name] = self
 
-    def subscribe(self, prices: PriceManager, bar_secs: float) -> None:
+    def subscribe(self, prices: Prices, bar_secs: float) -> None:
         """Have the feeds call the handlers that the strategy overrides."""
         for instrument in self.strategy.instruments:
             view = prices.views[instrument]
