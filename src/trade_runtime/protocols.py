@@ -125,13 +125,8 @@ class MarketData(Protocol):
         """
 
 
-@runtime_checkable
-class MarketDriven(Protocol):
-    """A venue that matches its orders against market data that others bring: the paper venue."""
-
-    @property
-    def market_data(self) -> VenueName | None:
-        """The `[venues.NAME]` table whose data drives it."""
+class Matching(Protocol):
+    """What matches orders against market data that others bring."""
 
     def on_quote(self, quote: Quote) -> None:
         """Match against a new best bid and ask. Called before the strategies see it."""
@@ -141,6 +136,15 @@ class MarketDriven(Protocol):
 
     def adopt(self, instruments: Collection[Instrument]) -> None:
         """Learn the instruments it is to trade, under ids of its own."""
+
+
+@runtime_checkable
+class MarketDriven(Matching, Protocol):
+    """A venue that does so: the paper venue."""
+
+    @property
+    def market_data(self) -> VenueName | None:
+        """The `[venues.NAME]` table whose data drives it."""
 
 
 # --- order entry
@@ -175,16 +179,10 @@ class Capabilities:
     oco: bool = False
 
 
-class Venue(Protocol):
-    """Order entry at one venue: commands go in by plain calls, events come out through the sink.
-
-    An outcome may never come. Who called decides by its own deadline that it is unknown, and asks
-    `order()`; the same intent is never submitted again.
+class OrderEntry(Protocol):
+    """What sends orders: commands go in by plain calls, and their outcome comes as events, or
+    never.
     """
-
-    @property
-    def settle_secs(self) -> float:
-        """For how long after a submit "no such order" proves nothing."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -220,6 +218,18 @@ class Venue(Protocol):
         Raises:
             VenueDown: there is no connection; nothing has left this process.
         """
+
+
+class Venue(OrderEntry, Protocol):
+    """Order entry at one venue: commands go in by plain calls, events come out through the sink.
+
+    An outcome may never come. Who called decides by its own deadline that it is unknown, and asks
+    `order()`; the same intent is never submitted again.
+    """
+
+    @property
+    def settle_secs(self) -> float:
+        """For how long after a submit "no such order" proves nothing."""
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Return every order that rests at the venue on this account, whoever placed it.
@@ -258,6 +268,56 @@ class Venue(Protocol):
         """
 
 
+@runtime_checkable
+class Simulated(Protocol):
+    """An exchange of ours that a backtest drives by plain calls, with no wire and no record of its
+    own. What a call returns is told to the strategies in that order.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it holds by itself."""
+
+    @property
+    def latency_ns(self) -> int:
+        """How long a request is under way to it."""
+
+    @property
+    def next_expiry_ns(self) -> int | None:
+        """When the next order with a date ends; None where none has one."""
+
+    def adopt(self, instruments: Collection[Instrument]) -> None:
+        """Learn the instruments to trade."""
+
+    def submit(self, order: OrderSpec) -> Sequence[VenueEvent]:
+        """Take a new order."""
+
+    def cancel(self, client_order_id: ClientOrderId) -> Sequence[VenueEvent]:
+        """Cancel an order, or say why not."""
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        *,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+    ) -> Sequence[VenueEvent]:
+        """Change an order, or say why not."""
+
+    def on_quote(self, quote: Quote) -> Sequence[VenueEvent]:
+        """Match against a new best bid and ask."""
+
+    def on_trade(self, trade: Trade) -> Sequence[VenueEvent]:
+        """Match against a trade."""
+
+    def expire(self, now_ns: int) -> Sequence[VenueEvent]:
+        """End the orders whose date has come."""
+
+    def balances(self) -> Mapping[Currency, Decimal]:
+        """Return what the account holds, free and locked."""
+
+
 @attrs.frozen
 class VenuePlugin:
     """What an entry point of `trade_runtime.venues` names.
@@ -269,12 +329,15 @@ class VenuePlugin:
             files and pools but must not need the network. It is a `MarketData`, a `Venue`, or both.
         trades: it is a `Venue`.
         streams: it is a `MarketData`.
+        simulate: makes the exchange of a backtest from its name, its settings and a clock; None
+            where it is not an exchange of ours.
     """
 
     settings: type[Any]
     open: Callable[[VenueName, Any, Environment], AbstractAsyncContextManager[Any]]
     trades: bool
     streams: bool
+    simulate: Callable[[VenueName, Any, Clock], Simulated] | None = None
 
 
 # --- history

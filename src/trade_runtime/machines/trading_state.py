@@ -7,6 +7,7 @@ ended and are settled leave memory; the journal keeps them.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from hashlib import blake2b
@@ -49,6 +50,8 @@ from trade_runtime.model.records import (
 MAX_GIVEN_UP = 1_000
 """Orders that may have left and that the venue then did not know: the latest are kept in mind."""
 
+TAG_LENGTH = 6
+
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -59,6 +62,11 @@ def _base36(number: int) -> str:
         text = _BASE36[digit] + text
         if not number:
             return text
+
+
+def new_tag(rng: random.Random) -> str:
+    """Return a prefix for the client order ids of a new journal."""
+    return "".join(rng.choice(_BASE36) for _ in range(TAG_LENGTH))
 
 
 def _keep(index: dict[ClientOrderId, Order], order: Order) -> None:

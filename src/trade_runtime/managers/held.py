@@ -153,7 +153,7 @@ class HeldOrders:
         instrument = order.instrument
         if instrument not in self._watched:
             self._watched[instrument] = []
-            self._orders.prices.views[instrument].quote_taps.append(self._on_quote)
+            self._orders.prices.views[instrument].market_taps.append(self._on_quote)
         self._watched[instrument].append(_Watched(order, order.trigger_price))
 
     def _date(self, order: Order) -> None:

@@ -148,7 +148,8 @@ class OrderManager:
         self._state = state
         self.clock = clock
         self._time = time
-        self._unsent: deque[tuple[int, Order]] = deque()
+        self.unsent: deque[tuple[int, Order]] = deque()
+        """What waits until its record, of that number, is durable."""
         self._ack_due: deque[tuple[float, Order]] = deque()
         self._cancel_due: deque[tuple[float, Order]] = deque()
         self._amend_due: deque[tuple[float, Order, AmendRequested]] = deque()
@@ -228,7 +229,7 @@ class OrderManager:
         order = self._state.record(spec, urgent=True)
         assert order is not None
         if order.state is OrderState.PENDING:
-            self._unsent.append((self._state.seq, order))
+            self.unsent.append((self._state.seq, order))
         if spec.emulated or spec.tif is TimeInForce.GTD:
             self.on_held(order)
         return order
@@ -308,7 +309,7 @@ class OrderManager:
             self.drop(order, str(refused))
             return
         self._state.record(OrderReleased(order.id, quantity, reason), urgent=True)
-        self._unsent.append((self._state.seq, order))
+        self.unsent.append((self._state.seq, order))
         self._tell(order, "released", reason, self.clock.now_ns())
 
     def amend(
@@ -359,7 +360,7 @@ class OrderManager:
             self._state.record(OrderAmended(order.id, *numbers, self.clock.now_ns()), urgent=True)
             return
         self._state.record(AmendRequested(order.id, *numbers), urgent=True)
-        self._unsent.append((self._state.seq, order))
+        self.unsent.append((self._state.seq, order))
 
     def instrument(self, instrument: InstrumentId) -> Instrument:
         """Return the rules of an instrument.
@@ -386,7 +387,7 @@ class OrderManager:
 
     def send_durable(self, seq: int) -> None:
         """Send what waited for its intent to become durable, up to record `seq`."""
-        unsent = self._unsent
+        unsent = self.unsent
         while unsent and unsent[0][0] <= seq:
             self._send(unsent.popleft()[1])
 

@@ -22,12 +22,13 @@ from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import Layer, open_layer
 from trade_runtime.lifecycle.supervision import supervise
 from trade_runtime.machines.trading_state import TradingState
-from trade_runtime.managers.feed import Feed, InstrumentView
+from trade_runtime.managers.feed import Feed
 from trade_runtime.managers.venues import VenueManager
+from trade_runtime.managers.view import FeedSink, InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.orders import Side
-from trade_runtime.protocols import MarketData, MarketDriven
+from trade_runtime.protocols import MarketData, Matching
 from trade_runtime.settings import PriceSettings, SupervisionSettings
 
 log = structlog.get_logger("prices")
@@ -44,21 +45,17 @@ class Prices:
     def __init__(self, settings: PriceSettings) -> None:
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.views: dict[InstrumentId, InstrumentView] = {}
-        self.feeds: dict[VenueName, Feed] = {}
+        self.feeds: Mapping[VenueName, FeedSink] = {}
         self._settings = settings
 
     def add(
         self,
-        venue: VenueName,
-        source: MarketData,
         instruments: Collection[Instrument],
-        driven: MarketDriven | None,
+        driven: Matching | None,
     ) -> None:
-        """Take in a venue's instruments, and make the feed that serves them.
+        """Take in a venue's instruments.
 
         Args:
-            venue: whose.
-            source: of the market data.
             instruments: by the venue's own ids.
             driven: the venue, where it matches against this data: it is told before all others.
         """
@@ -68,10 +65,8 @@ class Prices:
         for one in instruments:
             view = self.views[one.id] = InstrumentView(one.id)
             if driven is not None:
-                view.quote_taps.append(driven.on_quote)
+                view.market_taps.append(driven.on_quote)
                 view.trade_taps.append(driven.on_trade)
-        names = {symbol_of(one.id): one.id for one in instruments}
-        self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
 
     def is_fresh(self, instrument: InstrumentId) -> bool:
         """Whether the last quote is one to trade on: streamed, or polled a moment ago."""
@@ -95,6 +90,8 @@ class Prices:
 class PriceManager(Prices):
     """The markets, and the tasks that follow them. Made by `open_prices`."""
 
+    feeds: dict[VenueName, Feed]
+
     def __init__(
         self,
         settings: PriceSettings,
@@ -103,6 +100,7 @@ class PriceManager(Prices):
         rng: random.Random,
     ) -> None:
         super().__init__(settings)
+        self.feeds = {}
         self._supervision = supervision
         self._layer = layer
         self._rng = rng
@@ -124,7 +122,9 @@ class PriceManager(Prices):
                     f" {missing[0]!r}; check the symbol's spelling"
                 )
             instruments = [attrs.evolve(found[s], id=InstrumentId(f"{s}.{venue}")) for s in symbols]
-            self.add(venue, source, instruments, venues.driven.get(venue))
+            self.add(instruments, venues.driven.get(venue))
+            names = {symbol_of(one.id): one.id for one in instruments}
+            self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
 
     def flow(self) -> None:
         """Start every feed: whoever listens is there, so that nobody misses the first event."""

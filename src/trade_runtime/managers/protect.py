@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from trade_runtime.errors import OrderRefused
-from trade_runtime.machines.alarms import on_the_beat
+from trade_runtime.machines.alarms import NEVER, on_the_beat
 from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
@@ -34,6 +34,8 @@ REFUSED_WAIT_NS = 2_000_000_000
 """How long after a stop was refused the next try waits, while trading, at the most. The first
 refusal may only mean that the market moved meanwhile, so the next try waits for `GUARD_NS`; after
 each further one in a row, twice as long."""
+
+NO_PRICE = "no stop_pct is configured, and the strategy named no price"
 
 CLOSE_RETRY_SECS = 10.0
 """How long after a try to close a position that overstayed the next one waits."""
@@ -83,8 +85,7 @@ class ProtectionGuard:
         self._grace_ns = round(settings.grace_secs * 1e9)
         self._due: dict[Key, int] = {}
         """Positions to look at, and until when the strategy may still act by itself."""
-        self._looking = False
-        """The next look has its alarm."""
+        self._next_look_ns = NEVER
         self._reported: set[Key] = set()
         self._placed: dict[Key, Order] = {}
         """The last stop that was placed for a position, while it is being covered."""
@@ -102,9 +103,10 @@ class ProtectionGuard:
             self._look_later(now_ns)
 
     def _look_later(self, now_ns: int) -> None:
-        if not self._looking:
-            self._looking = True
-            self._orders.alarms.set(on_the_beat(now_ns, GUARD_NS), self._look_at_all)
+        beat_ns = on_the_beat(now_ns, GUARD_NS)
+        if beat_ns < self._next_look_ns:
+            self._next_look_ns = beat_ns
+            self._orders.alarms.set(beat_ns, self._look_at_all)
 
     def mark_all(self) -> None:
         """Look at every position and stop there is: after the start, when anything may lack."""
@@ -115,11 +117,11 @@ class ProtectionGuard:
                 self.mark(order.strategy, order.instrument)
 
     def _look_at_all(self, now_ns: int) -> None:
-        self._looking = False
+        self._next_look_ns = NEVER
         for key, due_ns in list(self._due.items()):
             self._look(key, now_ns, due_ns)
         if self._due:
-            self._look_later(now_ns)
+            self._look_later(max(now_ns, min(self._due.values()) - 1))
 
     def _look(self, key: Key, now_ns: int, due_ns: int) -> None:
         cover = self.cover(key)
@@ -132,7 +134,10 @@ class ProtectionGuard:
                 self._report(cover, problem)
             else:
                 problem = self._place(cover)
-            if problem is not None:
+            if problem is NO_PRICE and key not in self._orders.trading.stop_price:
+                # Nothing but the strategy can mend that, and what it does is heard of.
+                del self._due[key]
+            elif problem is not None:
                 self._placed.pop(key, None)
                 self._due[key] = now_ns + self._refused(key)
         elif cover.plan.covered and not cover.plan.cancel and not cover.plan.place:
@@ -220,7 +225,7 @@ class ProtectionGuard:
         """Place what is missing; return why that could not be, once logged."""
         position, key = cover.position, cover.key
         side = Side.SELL if position.quantity > 0 else Side.BUY
-        problem = "no stop_pct is configured, and the strategy named no price"
+        problem = NO_PRICE
         try:
             trigger = self._trigger(position, side)
             if trigger is not None:

@@ -189,7 +189,7 @@ class StrategyHost:
             return
         done = False
         try:
-            await self._call(self.strategy.on_stop, reason)
+            await self.finish(reason)
             done = True
         finally:
             self._active = False
@@ -198,7 +198,13 @@ class StrategyHost:
                 result.detail += f"{self.name}: on_stop did not end in time; "
             elif self.outcome == "failed":
                 result.fail(f"{self.name}: {self.detail}")
-            else:
+
+    async def finish(self, reason: str) -> None:
+        """Call `on_stop`; after it the strategy hears of nothing more."""
+        if self._active:
+            await self._call(self.strategy.on_stop, reason)
+            self._active = False
+            if self.outcome != "failed":
                 self.outcome = "stopped"
 
 

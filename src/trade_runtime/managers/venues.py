@@ -23,6 +23,7 @@ from trade_runtime.protocols import (
     Environment,
     MarketData,
     MarketDriven,
+    OrderEntry,
     Venue,
     VenuePlugin,
     VenueSink,
@@ -35,8 +36,10 @@ log = structlog.get_logger("venues")
 class Venues:
     """The venues by name: all that the order path needs of them. A backtest makes its own."""
 
+    trading: Mapping[VenueName, OrderEntry]
+
     def __init__(self) -> None:
-        self.trading: dict[VenueName, Venue] = {}
+        self.trading = {}
         self.sources: dict[VenueName, MarketData] = {}
         self.driven: dict[VenueName, MarketDriven] = {}
         """The trading venues that match against market data which others bring."""
@@ -46,6 +49,8 @@ class Venues:
 
 class VenueManager(Venues):
     """The venues, and their private connections. Made by `open_venues`."""
+
+    trading: dict[VenueName, Venue]
 
     def __init__(self, layer: Layer, env: Environment, supervision: SupervisionSettings) -> None:
         super().__init__()
