@@ -16,7 +16,7 @@ from decimal import Decimal
 
 from trade_runtime.machines.order import Order
 from trade_runtime.model.ids import InstrumentId, StrategyName
-from trade_runtime.model.orders import ZERO, OrderSpec, Side
+from trade_runtime.model.orders import SIDES, ZERO, OrderSpec, Side
 
 _Own = tuple[StrategyName, InstrumentId, Side]
 
@@ -40,14 +40,21 @@ class Exposure:
 
     def order_changed(self, order: Order) -> None:
         """Count what is left of an order; nothing once it ended and all its fills are booked."""
-        before = self._counted.get(order.id)
-        now = None if order.settled else order.outstanding
-        if now is None:
-            self._counted.pop(order.id, None)
-        else:
-            self._counted[order.id] = now
-        change = (now or ZERO) - (before or ZERO)
         spec = order.spec
+        before = self._counted.get(spec.client_order_id)
+        if order.settled:
+            if before is None:
+                return
+            del self._counted[spec.client_order_id]
+            change = -before
+        else:
+            now = order.outstanding
+            if now == before:
+                return
+            self._counted[spec.client_order_id] = now
+            change = now if before is None else now - before
+        if not change:
+            return
         if spec.protective:
             self._stops[spec.strategy, spec.instrument, spec.side] += change
             self._recount(spec.strategy, spec.instrument, spec.side)
@@ -59,7 +66,7 @@ class Exposure:
     ) -> None:
         """Count a strategy's position, which now is `quantity`."""
         self._positions[strategy, instrument] = quantity
-        for side in Side:
+        for side in SIDES:
             self._recount(strategy, instrument, side)
 
     def _recount(self, strategy: StrategyName, instrument: InstrumentId, side: Side) -> None:

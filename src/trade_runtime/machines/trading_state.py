@@ -272,8 +272,10 @@ class TradingState:
         order = self.orders.get(order_id)
         if order is None:
             return None
+        was_live = order.is_live
         order.apply(what, reason=reason, filled=filled)
-        self._changed(order)
+        if not (was_live and order.is_live):  # else neither what it may do nor where it is found
+            self._changed(order)
         return order
 
     def _accepted(self, event: OrderAccepted) -> Order | None:
@@ -293,14 +295,17 @@ class TradingState:
         if order is None or not order.apply_fill(fill):
             return None
         self.fills += 1
-        for child in self.children.get(order.id, {}).values():
-            child.ready = order.filled
+        if order.id in self.children:
+            for child in self.children[order.id].values():
+                child.ready = order.filled
         venue = venue_of(fill.instrument)
-        self.last_fill_ns[venue] = max(fill.ts_ns, self.last_fill_ns.get(venue, 0))
-        before = self.ledger.position(order.strategy, fill.instrument).quantity
-        position = self.ledger.apply(order.strategy, fill)
+        if fill.ts_ns > self.last_fill_ns.get(venue, 0):
+            self.last_fill_ns[venue] = fill.ts_ns
+        position = self.ledger.position(order.strategy, fill.instrument)
+        before = position.quantity
+        self.ledger.apply(order.strategy, fill)
         self.exposure.position_changed(order.strategy, fill.instrument, position.quantity)
-        if before * position.quantity <= 0 and before:  # closed, or turned over
+        if before and before * position.quantity <= 0:  # closed, or turned over
             key = order.strategy, fill.instrument
             self.stop_price.pop(key, None)
             self.declared.pop(key, None)

@@ -481,7 +481,8 @@ class OrderManager:
         except InvalidTransition as error:
             log.error("The venue told what cannot be; it is ignored", error=str(error))
         finally:
-            self.changed.unpark_all()
+            if self.changed:
+                self.changed.unpark_all()
 
     def _on_fill(self, fill: Fill) -> None:
         self.sent_at.pop(fill.client_order_id, None)
