@@ -23,7 +23,7 @@ ALLOWED_ENTROPY = {
 }
 ALLOWED_THREADS = {
     "cli/": "watches the loop from outside it",
-    "testing/workers.py": "spreads a sweep over processes",
+    "workers.py": "spreads a sweep over processes",
     "stores/sqlite/store.py": 'waits for the disk where durability is "power"',
 }
 

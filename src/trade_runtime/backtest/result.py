@@ -112,3 +112,12 @@ class Result:
     def us_per_event(self) -> float:
         """Microseconds of the event loop for each event."""
         return self.engine_secs / self.events * 1e6 if self.events else 0.0
+
+    def max_drawdown(self, currency: Currency) -> float:
+        """Return how far the profit in `currency` fell at most from its highest, as sampled."""
+        peak = fall = 0.0
+        for sample in self.samples:
+            pnl = sample.pnl.get(currency, 0.0)
+            peak = max(peak, pnl)
+            fall = max(fall, peak - pnl)
+        return fall
