@@ -45,7 +45,9 @@ class Axis:
         key, equals, values = text.partition("=")
         parts = [part.strip() for part in values.split(",") if part.strip()]
         if not (key.strip() and equals and parts):
-            raise ConfigError(f'--grid "{text}": write KEY=V1,V2, for example params.size=0.01,0.02')
+            raise ConfigError(
+                f'--grid "{text}": write KEY=V1,V2, for example params.size=0.01,0.02'
+            )
         return cls(key.strip(), tuple(_value(part) for part in parts))
 
 
@@ -110,7 +112,7 @@ def _set(mapping: dict[str, Any], key: str, value: Any) -> None:
     parts = key.split(".")
     tables: list[Any] = [mapping]
     if parts[0] == "params":
-        tables, parts = list(mapping.get("strategies", [])), parts
+        tables = list(mapping.get("strategies", []))
     elif parts[0] == "strategies" and len(parts) > 2:
         tables = [s for s in mapping.get("strategies", []) if s.get("name") == parts[1]]
         parts = parts[2:]
