@@ -67,12 +67,18 @@ class Engine:
         self.stop_reason = self.stop_reason or reason
         self._wire.next_ns = 0  # have the loop look up
 
-    def run(self, chunks: Iterable[Sequence[MarketEvent]], begin: Callable[[int], None]) -> None:
+    def run(
+        self,
+        chunks: Iterable[Sequence[MarketEvent]],
+        begin: Callable[[int], None],
+        on_chunk: Callable[[int, int], None],
+    ) -> None:
         """Hand every event on, until the history ends or the run is stopped.
 
         Args:
             chunks: the history, in order; events of one instant are in one chunk.
             begin: called with the time of the first event, before it is handed on.
+            on_chunk: told after each chunk how many events are behind, and the time.
 
         Raises:
             DataError: the history is not what it should be.
@@ -98,6 +104,7 @@ class Engine:
                 break
             finally:
                 self.engine_secs += perf_counter() - loaded
+            on_chunk(self.events, self._clock.ns)
 
     def _play(self, chunk: Sequence[MarketEvent]) -> None:
         clock, wire, alarms = self._clock, self._wire, self._orders.alarms

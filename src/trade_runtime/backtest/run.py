@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -108,6 +108,8 @@ class Backtest:
         self._engine = Engine(
             self.clock, self._wire, self.orders, self._market.routes(), self._sampler
         )
+        self.on_chunk: Callable[[int, int], None] = lambda events, now_ns: None
+        """Told after each chunk of the history how many events are behind, and the time."""
 
     def stop(self, reason: str) -> None:
         """Ask for the end before the history ends: `run` returns what there is by then."""
@@ -128,7 +130,7 @@ class Backtest:
         history = self._history
         if history is None:
             history = open_histories(self._settings, self._plugins)
-        self._engine.run(history, self._begin)
+        self._engine.run(history, self._begin, self.on_chunk)
         if not self._engine.events:
             self._begin(0)
         self._end()
