@@ -90,15 +90,25 @@ class SimulatedVenue:
         self._wire.set(self._clock.ns + self._latency_ns, partial(self._land, request))
 
     def _land(self, request: Callable[[], Iterable[VenueEvent]], now_ns: int) -> None:
+        self._expire(now_ns)  # what has a date ends before what arrives in that nanosecond
         self._tell_all(request())
+        self._watch_dates()
+
+    def _on_date(self, now_ns: int) -> None:
+        self._expiry_ns = NEVER
+        self._expire(now_ns)
+        self._watch_dates()
+
+    def _expire(self, now_ns: int) -> None:
+        due_ns = self.exchange.next_expiry_ns
+        if due_ns is not None and due_ns <= now_ns:
+            self._tell_all(self.exchange.expire(now_ns))
+
+    def _watch_dates(self) -> None:
         due_ns = self.exchange.next_expiry_ns
         if due_ns is not None and due_ns < self._expiry_ns:
             self._expiry_ns = due_ns
-            self._wire.set(due_ns, self._expire)
-
-    def _expire(self, now_ns: int) -> None:
-        self._expiry_ns = NEVER
-        self._land(partial(self.exchange.expire, now_ns), now_ns)
+            self._wire.set(due_ns, self._on_date)
 
     def _tell_all(self, events: Iterable[VenueEvent]) -> None:
         tell = self._tell

@@ -267,8 +267,9 @@ class PaperVenue:
         self._nap.deadline = min(self._nap.deadline, due)
 
     def _land(self) -> None:
-        """Let everything that is due arrive, in order; then end what has a date."""
+        """End what has a date; let everything that is due arrive, in order."""
         while self._wire.due_ns <= _now_ns():
+            self._expire()
             item = self._wire.pop()
             if not isinstance(item, Request):
                 self._deliver(item)
@@ -279,6 +280,9 @@ class PaperVenue:
                 self._break(error)
                 return
             self._tell(events)
+        self._expire()
+
+    def _expire(self) -> None:
         expiry_ns = self.exchange.next_expiry_ns
         if expiry_ns is not None and expiry_ns <= (now_ns := self._clock.now_ns()):
             try:
