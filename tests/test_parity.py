@@ -27,7 +27,12 @@ BTC = InstrumentId("BTCUSDT.sim")
 START_NS = 1_700_000_000_000_000_000
 
 
-def settings(folder: Path, latency_ms: float, **sections: dict[str, Any]) -> Settings:
+def settings(
+    folder: Path,
+    latency_ms: float,
+    venue: dict[str, Any] | None = None,
+    **sections: dict[str, Any],
+) -> Settings:
     """One file for both."""
     rules = {"tick": "0.01", "lot": "0.001", "quote": "USDT"}
     mapping: dict[str, Any] = {
@@ -42,6 +47,7 @@ def settings(folder: Path, latency_ms: float, **sections: dict[str, Any]) -> Set
                 "fee_bps": "7.5",
                 "maker_fee_bps": "-1",
                 "balances": {"USDT": "1000000", "ETH": "100", "BTC": "100"},
+                **(venue or {}),
             }
         },
         "instruments": {ETH: {**rules, "base": "ETH"}, BTC: {**rules, "base": "BTC"}},
@@ -165,7 +171,36 @@ def test_a_backtest_and_the_live_runtime_agree(
     tmp_path: Path, seed: int, latency_ms: float
 ) -> None:
     """Orders, fills, times, positions, fees, balances: all the same, whatever the strategy does."""
-    setup, events = settings(tmp_path, latency_ms), market(seed)
+    agree(settings(tmp_path, latency_ms), seed)
+
+
+PLAIN = ["market", "limit", "stop_market"]
+
+
+@pytest.mark.parametrize("seed", [5, 6])
+@pytest.mark.parametrize(
+    ("venue", "sections"),
+    [
+        ({"queue": "back"}, {}),
+        ({"oco": False}, {}),
+        ({"amend": False, "oco": False}, {}),
+        ({"order_types": ["market", "limit"]}, {}),
+        ({"order_types": PLAIN, "oco": False}, {"protection": {"required": "all"}}),
+        ({}, {"protection": {"required": "all", "stop_pct": "0.1", "grace_secs": 0.3}}),
+        ({}, {"risk": {"max_open_orders": 9, "max_position": {ETH: "2", BTC: "1"}}}),
+    ],
+    ids=["queue", "no groups", "no amends", "no stops", "protected", "guarded", "limits"],
+)
+def test_whatever_the_venue_holds(
+    tmp_path: Path, venue: dict[str, Any], sections: dict[str, Any], seed: int
+) -> None:
+    """What the runtime does in the venue's place, and of itself, is the same in both."""
+    agree(settings(tmp_path, 15, venue, **sections), seed)
+
+
+def agree(setup: Settings, seed: int) -> None:
+    """Run both, and compare."""
+    events = market(seed)
     fast, slow = Anything(seed), Anything(seed)
     backtest = Backtest(setup, strategies=[fast], history=[events])
     result = backtest.run()

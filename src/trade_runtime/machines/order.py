@@ -307,10 +307,8 @@ class Order:
         Raises:
             InvalidTransition: it is not held, or for more than was asked for.
         """
-        if quantity > self.spec.quantity or quantity <= 0:
-            raise InvalidTransition(
-                f"order {self.id}: released for {quantity} of {self.spec.quantity}"
-            )
+        if not 0 < quantity <= self.quantity:
+            raise InvalidTransition(f"order {self.id}: released for {quantity} of {self.quantity}")
         self.apply(OrderInput.RELEASED)
         self.quantity = self.released = quantity
 

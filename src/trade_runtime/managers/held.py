@@ -93,7 +93,8 @@ class HeldOrders:
         elif child.ready:
             # One that could not grow later waits for all, unless it is what protects the position.
             if over or child.spec.protective or self._holds(child).amend:
-                self._orders.release(child, child.ready, f"order {child.spec.parent} filled")
+                ready = min(child.ready, child.quantity)
+                self._orders.release(child, ready, f"order {child.spec.parent} filled")
         elif over:
             self._orders.drop(child, f"order {child.spec.parent} ended without a fill")
 

@@ -37,11 +37,11 @@ log = structlog.get_logger("orders")
 RECOVERY_TIMEOUT_SECS = 15.0
 """How long the venue and the journal may take to agree at the start."""
 
-NAP_SECS = 1.0
+NAP_NS = 1_000_000_000
 
-AFTER_SECS = 5e-10
-"""What is due in a nanosecond comes after the market's and the venue's events of it: half a
-nanosecond later."""
+AFTER_SECS = 4e-10
+"""What is due in a nanosecond comes after the market's and the venue's events of it: a little
+later, by less than half a nanosecond."""
 
 STOP_RETRY_SECS = 0.25
 """How soon, in the stages of the stop, what has no answer is asked for again."""
@@ -188,17 +188,19 @@ class Trading:
 async def ring(alarms: Alarms, clock: Clock) -> None:
     """Make the calls that are due, for ever.
 
-    It never sleeps for longer than `NAP_SECS`, so that a clock that was set is noticed.
+    It never sleeps for longer than `NAP_NS`, so that a clock that was set is noticed.
     """
     earlier = trio.lowlevel.ParkingLot()
     alarms.on_earlier = earlier.unpark_all
     while True:
         now_ns = clock.now_ns()
         alarms.ring(now_ns)
-        wait_secs = inf
+        deadline = inf
         if alarms.next_ns != NEVER:
-            wait_secs = min((alarms.next_ns - now_ns) / 1e9 + AFTER_SECS, NAP_SECS)
-        with trio.move_on_after(wait_secs):
+            # Reckoned in whole nanoseconds: the present moment has a fraction of one, too.
+            wait_ns = min(alarms.next_ns - now_ns, NAP_NS)
+            deadline = (round(trio.current_time() * 1e9) + wait_ns) / 1e9 + AFTER_SECS
+        with trio.move_on_at(deadline):
             await earlier.park()
 
 
