@@ -27,7 +27,7 @@ ETHUSDT = Instrument(
     lot=Decimal("0.0001"),
     min_notional=Decimal(5),
 )
-BALANCES = {Currency("USDT"): Decimal(10_000), Currency("ETH"): Decimal(5)}
+BALANCES = {"USDT": Decimal(10_000), "ETH": Decimal(5)}
 
 
 class StillClock:

@@ -22,7 +22,8 @@ from trade_runtime.machines.bars import BarBuilder
 from trade_runtime.machines.order import Order, OrderUpdate
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager, Prices
-from trade_runtime.managers.trader import QuoteReader, Readers, Trader
+from trade_runtime.managers.readers import QuoteReader, Readers
+from trade_runtime.managers.trader import Trader
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.market import Quote, Trade

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from trade_runtime.model.instrument import FLOAT_DIGITS, Instrument, OffGrid
 from trade_runtime.model.orders import OrderSpec, OrderType, TimeInForce
+from trade_runtime.protocols import Capabilities
 from trade_runtime.venues.paper.book import Book
-from trade_runtime.venues.paper.matching import reaches
 from trade_runtime.venues.paper.money import times
 from trade_runtime.venues.paper.orders import PaperOrder
+from trade_runtime.venues.paper.queueing import reaches
 
 UNKNOWN_INSTRUMENT = "unknown instrument"
 DUPLICATE = "duplicate client order id"
@@ -18,6 +20,23 @@ WOULD_TAKE = "post-only order would take liquidity"
 WOULD_TRIGGER = "order would trigger immediately"
 TOO_MANY = "too many open orders"
 OTHER_GROUP = "the orders of a group are of one instrument and side"
+
+
+def held(
+    spec: OrderSpec, holds: Capabilities, groups: Mapping[str, Mapping[int, PaperOrder]]
+) -> str | None:
+    """Return why the exchange does not hold such an order, or None."""
+    if spec.type not in holds.types:
+        return f"{spec.type} orders are not offered"
+    if spec.tif not in holds.tifs:
+        return f"{spec.tif} is not offered"
+    if not spec.oco:
+        return None
+    if not holds.oco:
+        return "groups are not offered"
+    members = groups.get(spec.oco, {}).values()
+    alike = all((m.instrument, m.side) == (spec.instrument, spec.side) for m in members)
+    return None if alike else OTHER_GROUP
 
 
 def form(order: OrderSpec, instrument: Instrument) -> str | None:

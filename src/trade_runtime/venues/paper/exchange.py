@@ -17,7 +17,6 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 import attrs
-from msgspec.structs import replace
 
 from trade_runtime.errors import StoreError, VenueError
 from trade_runtime.model.events import (
@@ -222,48 +221,12 @@ class PaperExchange:
             return self._commit(turn, book)
         else:
             book = self._books[order.instrument]
-            reason = self._amend(turn, book, order, (quantity, price, trigger_price))
+            reason = self._matcher.amend(turn, book, order, (quantity, price, trigger_price))
             if not reason:
                 return self._commit(turn, book)
         turn.note("amend_reject", client_order_id, {"reason": reason})
         turn.events.append(AmendRejected(client_order_id, reason, turn.ts_ns))
         return self._commit(turn)
-
-    def _amend(
-        self,
-        turn: Turn,
-        book: Book,
-        order: PaperOrder,
-        numbers: tuple[Decimal, Decimal | None, Decimal | None],
-    ) -> str:
-        """Change an order, or return why not; then nothing is changed."""
-        before = order.quantity, order.price, order.trigger_price
-        quantity, price, trigger_price = numbers
-        if order.triggered:
-            trigger_price = order.trigger_price
-        wanted = replace(order.spec, quantity=quantity, price=price, trigger_price=trigger_price)
-        reason = checks.form(wanted, book.instrument) or checks.market(wanted, book)
-        if reason:
-            return reason
-        book.remove(order)
-        order.quantity, order.price, order.trigger_price = quantity, price, trigger_price
-        needed = self._matcher.funds_needed(book, order)
-        reason = checks.trigger(order, book)
-        if not reason and not self._matcher.covered(book, order, needed):
-            reason = NO_FUNDS
-        if reason:
-            order.quantity, order.price, order.trigger_price = before
-            book.add(order)
-            return reason
-        if (price, trigger_price) != before[1:] or quantity > before[0]:
-            order.priority = turn.seq
-        self._matcher.relock(turn, book, order)
-        turn.amend(order, "request")
-        if order.waits_for_trigger or order.price is None:
-            book.add(order)
-        else:
-            self._matcher.arrive(turn, book, order)
-        return ""
 
     def expire(self, now_ns: int) -> Sequence[VenueEvent]:
         """End every order whose date has come.
@@ -358,7 +321,7 @@ class PaperExchange:
         if len(self._live) >= MAX_OPEN_ORDERS:
             return checks.TOO_MANY, ZERO
         reason = (
-            self._not_held(spec)
+            checks.held(spec, self.capabilities, self._matcher.groups)
             or checks.form(spec, book.instrument)
             or checks.market(spec, book)
             or checks.trigger(order, book)
@@ -367,20 +330,6 @@ class PaperExchange:
             return reason, ZERO
         needed = self._matcher.funds_needed(book, order)
         return "" if self._matcher.covered(book, order, needed) else NO_FUNDS, needed
-
-    def _not_held(self, spec: OrderSpec) -> str:
-        holds = self.capabilities
-        if spec.type not in holds.types:
-            return f"{spec.type} orders are not offered"
-        if spec.tif not in holds.tifs:
-            return f"{spec.tif} is not offered"
-        if not spec.oco:
-            return ""
-        if not holds.oco:
-            return "groups are not offered"
-        members = self._matcher.groups.get(spec.oco, {}).values()
-        alike = all((m.instrument, m.side) == (spec.instrument, spec.side) for m in members)
-        return "" if alike else checks.OTHER_GROUP
 
     def _turn(self) -> Turn:
         ts_ns = self._clock.now_ns()

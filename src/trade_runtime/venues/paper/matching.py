@@ -16,15 +16,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from trade_runtime.model.ids import Currency
 from trade_runtime.model.instrument import exact
 from trade_runtime.model.market import Trade
 from trade_runtime.model.orders import SIDES, ZERO, ReportStatus, Side, TimeInForce
+from trade_runtime.venues.paper import checks
 from trade_runtime.venues.paper.account import Account
 from trade_runtime.venues.paper.book import Book
 from trade_runtime.venues.paper.levels import Levels
 from trade_runtime.venues.paper.money import affordable, cost, fee_of, minus, plus, rate_of, times
 from trade_runtime.venues.paper.orders import PaperOrder
+from trade_runtime.venues.paper.queueing import ahead_of, queue_moves, reaches, served_before
 from trade_runtime.venues.paper.turn import Turn
 
 NO_FUNDS = "insufficient balance"
@@ -126,8 +130,44 @@ class Matcher:
             )
         else:
             if book.queued and order.price is not None:
-                order.ahead = _ahead_of(book, order)
+                order.ahead = ahead_of(book, order)
             book.add(order)
+
+    def amend(
+        self,
+        turn: Turn,
+        book: Book,
+        order: PaperOrder,
+        numbers: tuple[Decimal, Decimal | None, Decimal | None],
+    ) -> str:
+        """Change a live order, or return why not; then nothing is changed."""
+        before = order.quantity, order.price, order.trigger_price
+        quantity, price, trigger_price = numbers
+        if order.triggered:
+            trigger_price = order.trigger_price
+        wanted = replace(order.spec, quantity=quantity, price=price, trigger_price=trigger_price)
+        reason = checks.form(wanted, book.instrument) or checks.market(wanted, book)
+        if reason:
+            return reason
+        book.remove(order)
+        order.quantity, order.price, order.trigger_price = quantity, price, trigger_price
+        needed = self.funds_needed(book, order)
+        reason = checks.trigger(order, book)
+        if not reason and not self.covered(book, order, needed):
+            reason = NO_FUNDS
+        if reason:
+            order.quantity, order.price, order.trigger_price = before
+            book.add(order)
+            return reason
+        if (price, trigger_price) != before[1:] or quantity > before[0]:
+            order.priority = turn.seq
+        self.relock(turn, book, order)
+        turn.amend(order, "request")
+        if order.waits_for_trigger or order.price is None:
+            book.add(order)
+        else:
+            self.arrive(turn, book, order)
+        return ""
 
     # --- the market
 
@@ -143,7 +183,7 @@ class Matcher:
             self._wake(turn, book, book.profits[side], side, takes, "quote")
         for side in SIDES:
             if book.queued:
-                _queue_moves(book, side)
+                queue_moves(book, side)
             self._feed(turn, book, side)
 
     def meet_trade(self, turn: Turn, book: Book, trade: Trade) -> None:
@@ -157,7 +197,7 @@ class Matcher:
             if not reaches(price, order.price, side):
                 break
             if book.queued and price == order.price:
-                left -= _served_before(order, left)
+                left -= served_before(order, left)
                 if left <= 0:
                     turn.touch(order)
                     break
@@ -330,47 +370,6 @@ class Matcher:
         turn.close(order, status, reason)
 
 
-def _ahead_of(book: Book, order: PaperOrder) -> Decimal | None:
-    """Return what is displayed before an order at its price; None where it is not shown."""
-    assert order.price is not None
-    own = book.best(order.side.opposite)
-    if own is None:
-        return None
-    if own == order.price:
-        return book.shown(order.side.opposite)
-    return ZERO if reaches(own, order.price, order.side) else None  # it betters the best price
-
-
-def _queue_moves(book: Book, side: Side) -> None:
-    """Let the quote shrink, or first show, what is queued ahead of the resting orders of `side`."""
-    own = book.best(side.opposite)
-    if own is None:
-        return
-    for order in book.resting[side]:
-        assert order.price is not None
-        if order.price == own:
-            shown = book.shown(side.opposite)
-            order.ahead = shown if order.ahead is None else min(order.ahead, shown)
-        elif reaches(order.price, own, side):
-            break  # behind the best price, and so are all that follow
-        else:
-            order.ahead = ZERO  # what was before it is gone
-
-
-def _served_before(order: PaperOrder, quantity: Decimal) -> Decimal:
-    """Return how much of a trade goes to those who queued before an order, and count it."""
-    if order.ahead is None:
-        return quantity  # its price was never shown as the best: nobody knows who else is there
-    served = min(order.ahead, quantity)
-    order.ahead -= served
-    return served
-
-
 def funds_currency(book: Book, side: Side) -> Currency:
     """Return what an order of `side` locks: the quote currency for a buy, the base for a sell."""
     return book.instrument.quote if side is Side.BUY else book.instrument.base
-
-
-def reaches(market: Decimal, limit: Decimal, side: Side) -> bool:
-    """Tell whether a market price is as good as `limit` or better for an order of `side`."""
-    return market <= limit if side is Side.BUY else market >= limit
