@@ -27,10 +27,10 @@ class Exposure:
     def __init__(self) -> None:
         self._entries: dict[tuple[InstrumentId, Side], Decimal] = defaultdict(lambda: ZERO)
         self._counted: dict[str, Decimal] = {}
-        self._stops: dict[_Own, Decimal] = defaultdict(lambda: ZERO)
+        self._stops: dict[_Own, Decimal] = {}
         self._positions: dict[tuple[StrategyName, InstrumentId], Decimal] = {}
         # Of a strategy on a side: its position there, or what its stops could make of it.
-        self._own: dict[_Own, Decimal] = defaultdict(lambda: ZERO)
+        self._own: dict[_Own, Decimal] = {}
         self._held: dict[tuple[InstrumentId, Side], Decimal] = defaultdict(lambda: ZERO)
 
     @property
@@ -56,8 +56,9 @@ class Exposure:
         if not change:
             return
         if spec.protective:
-            self._stops[spec.strategy, spec.instrument, spec.side] += change
-            self._recount(spec.strategy, spec.instrument, spec.side)
+            key = spec.strategy, spec.instrument, spec.side
+            self._stops[key] = self._stops.get(key, ZERO) + change
+            self._recount(*key)
         else:
             self._entries[spec.instrument, spec.side] += change
 
@@ -67,17 +68,24 @@ class Exposure:
         """Count a strategy's position, which now is `quantity`."""
         self._positions[strategy, instrument] = quantity
         for side in SIDES:
-            self._recount(strategy, instrument, side)
+            key = strategy, instrument, side
+            # Most often there is nothing on one side, before and after.
+            if key in self._stops or self._own.get(key) or (quantity > 0) is (side is Side.BUY):
+                self._recount(strategy, instrument, side)
 
     def _recount(self, strategy: StrategyName, instrument: InstrumentId, side: Side) -> None:
         key = strategy, instrument, side
-        now = self._reach(key, self._stops[key])
-        self._held[instrument, side] += now - self._own[key]
-        self._own[key] = now
+        now = self._reach(key, self._stops.get(key, ZERO))
+        before = self._own.get(key, ZERO)
+        if now != before:
+            self._held[instrument, side] += now - before
+            self._own[key] = now
 
     def _reach(self, key: _Own, stops: Decimal) -> Decimal:
         strategy, instrument, side = key
-        return max(side.sign * self._positions.get((strategy, instrument), ZERO) + stops, ZERO)
+        position = self._positions.get((strategy, instrument), ZERO)
+        reach = (position if side is Side.BUY else -position) + stops
+        return reach if reach > 0 else ZERO
 
     def worst(self, instrument: InstrumentId, side: Side) -> Decimal:
         """Return the largest position on `side` that fills of live orders could lead to.
@@ -93,7 +101,11 @@ class Exposure:
         if not spec.protective:
             return worst + spec.quantity
         key = spec.strategy, spec.instrument, spec.side
-        return worst + self._reach(key, self._stops[key] + spec.quantity) - self._own[key]
+        return (
+            worst
+            + self._reach(key, self._stops.get(key, ZERO) + spec.quantity)
+            - self._own.get(key, ZERO)
+        )
 
     def closes(self, spec: OrderSpec) -> bool:
         """Tell whether an order by itself can only make its strategy's position smaller."""

@@ -115,9 +115,8 @@ class Outcomes:
             self._on[type(event)](event)
         except InvalidTransition as error:
             log.error("The venue told what cannot be; it is ignored", error=str(error))
-        finally:
-            if self.changed:
-                self.changed.unpark_all()
+        if self.changed:
+            self.changed.unpark_all()
 
     def _on_fill(self, fill: Fill) -> None:
         self.sent_at.pop(fill.client_order_id, None)

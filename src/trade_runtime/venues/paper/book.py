@@ -49,6 +49,7 @@ class Book:
         "ask_low",
         "bid_high",
         "bid_low",
+        "changed",
         "instrument",
         "profits",
         "queued",
@@ -71,6 +72,8 @@ class Book:
         self._priced: Quote | None = None
         self._best: dict[Side, Decimal | None] = {}
         self._shown: dict[Side, Decimal] = {}
+        self.changed = True
+        """An order came or went since the bounds were worked out."""
         self.taken = dict.fromkeys(SIDES, ZERO)
         self.touched = False
         self.taking = {side: Levels(high_first=False) for side in SIDES}
@@ -87,6 +90,7 @@ class Book:
         """Let `order` wait for the market. Call `refresh` once the step is over."""
         levels, price = self._place(order)
         levels.add(price, order)
+        self.changed = True
         if order.trail is not None:
             self.trailing[order.side][order.seq] = order
 
@@ -94,6 +98,7 @@ class Book:
         """Take `order` out. Call it before the order's way of waiting changes."""
         levels, price = self._place(order)
         levels.remove(price, order)
+        self.changed = True
         self.trailing[order.side].pop(order.seq, None)
 
     def see(self, quote: Quote) -> None:
@@ -111,13 +116,12 @@ class Book:
         """Return the price at which an order of `side` would take, or None where none is shown."""
         quote = self.quote
         if self._priced is not quote:
-            self._priced = quote
-            self._best.clear()
-            self._shown.clear()
-        if side not in self._best:
-            price = 0.0 if quote is None else quote.ask if side is Side.BUY else quote.bid
-            self._best[side] = exact(price) if 0 < price < inf else None
-        return self._best[side]
+            self._priced, self._best, self._shown = quote, {}, {}
+        elif side in self._best:
+            return self._best[side]
+        price = 0.0 if quote is None else quote.ask if side is Side.BUY else quote.bid
+        best = self._best[side] = exact(price) if 0 < price < inf else None
+        return best
 
     def shown(self, side: Side) -> Decimal:
         """Return the size displayed for an order of `side` to take, in whole lots."""
@@ -140,7 +144,10 @@ class Book:
         self.touched = True
 
     def refresh(self) -> None:
-        """Work out the bounds again, after any change of the orders."""
+        """Work out the bounds again, if an order came or went."""
+        if not self.changed:
+            return
+        self.changed = False
         buy, sell = Side.BUY, Side.SELL
         if self.taking[buy] or self.taking[sell] or (self.queued and self._any_resting()):
             # Every quote has to be looked at: for new size, or for what is queued ahead.

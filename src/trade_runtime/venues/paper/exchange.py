@@ -157,7 +157,7 @@ class PaperExchange:
         turn.accept(order)
         self._live[name] = order
         self._matcher.enter(turn, book, order, needed)
-        if order.live and spec.expire_ns:
+        if spec.expire_ns and order.live:
             self._dated[name] = order
         return self._commit(turn, book)
 
@@ -348,7 +348,8 @@ class PaperExchange:
                 if not order.live:
                     self._live.pop(name, None)
                     self._dated.pop(name, None)
-            self._look_at_dates()
+            if self._dated or self.next_expiry_ns is not None:
+                self._look_at_dates()
         if book is not None:
             book.refresh()
         return turn.events

@@ -64,11 +64,15 @@ class Matcher:
 
     def covered(self, book: Book, order: PaperOrder, needed: Decimal) -> bool:
         """Whether what is free covers the order; what its group has locked serves it too."""
-        purse = self._account.free(funds_currency(book, order.side))
-        return needed <= plus(purse, self._locked_for(order))
+        return needed <= self._purse(book, order)
+
+    def _purse(self, book: Book, order: PaperOrder) -> Decimal:
+        free = self._account.free(funds_currency(book, order.side))
+        locked = self._locked_for(order)
+        return plus(free, locked) if locked else free
 
     def join(self, order: PaperOrder) -> None:
-        """Note the group of an order that is live from now on."""
+        """Note the group of an order that is live from now on, if it has one."""
         if order.spec.oco:
             self.groups.setdefault(order.spec.oco, {})[order.seq] = order
 
@@ -100,8 +104,8 @@ class Matcher:
     def enter(self, turn: Turn, book: Book, order: PaperOrder, needed: Decimal) -> None:
         """Let an order that has passed every check into the market; `needed` of funds."""
         self.join(order)
-        self._lock(turn, book, order, needed)
         if order.waits_for_trigger:
+            self._lock(turn, book, order, needed)
             book.add(order)
         else:
             self.arrive(turn, book, order)
@@ -114,7 +118,10 @@ class Matcher:
         self._finish(turn, book, order, status, reason)
 
     def arrive(self, turn: Turn, book: Book, order: PaperOrder) -> None:
-        """Take what is there, then rest, wait or expire. The book does not have the order yet."""
+        """Take what is there, then rest, wait or expire. The book does not have the order yet.
+
+        Only what is left over to wait has to be locked for; what is taken is paid at once.
+        """
         tif = order.spec.tif
         if tif is TimeInForce.FOK and self._takeable(book, order) < order.quantity:
             self._finish(turn, book, order, ReportStatus.EXPIRED, "not fillable at once, in full")
@@ -131,6 +138,8 @@ class Matcher:
         else:
             if book.queued and order.price is not None:
                 order.ahead = ahead_of(book, order)
+            if not order.locked:
+                self.relock(turn, book, order)
             book.add(order)
 
     def amend(
@@ -280,9 +289,7 @@ class Matcher:
             return ZERO
         quantity = min(order.remaining, book.available(order.side))
         if order.side is Side.BUY and order.price is None:
-            purse = plus(
-                self._account.free(funds_currency(book, order.side)), self._locked_for(order)
-            )
+            purse = self._purse(book, order)
             if cost(times(quantity, best), self._taker) > purse:
                 return min(quantity, affordable(book.instrument, purse, best, self._taker))
         return quantity
@@ -311,21 +318,25 @@ class Matcher:
         notional = times(quantity, price)
         fee = fee_of(notional, self._maker if maker else self._taker)
         order.filled += quantity
+        grouped = order.spec.oco
+        if grouped:
+            self._make_room(turn, book, order, quantity)
         # Release before paying, so that what is held is never less than what is locked.
         if order.side is Side.BUY:
             paid = plus(notional, fee)
-            self._make_room(turn, book, order, quantity)
-            self._lock(turn, book, order, self._lock_after(order, paid))
+            if order.locked:
+                self._lock(turn, book, order, self._lock_after(order, paid))
             account.move(instrument.quote, paid.copy_negate())
             account.move(instrument.base, quantity)
         else:
-            self._make_room(turn, book, order, quantity)
-            self._lock(turn, book, order, order.remaining)
+            if order.locked:
+                self._lock(turn, book, order, order.remaining)
             account.move(instrument.base, quantity.copy_negate())
             account.move(instrument.quote, minus(notional, fee))
         turn.fill(order, instrument, quantity=quantity, price=price, fee=fee, maker=maker)
         turn.touch(order)
-        self._tell_room(turn, book, order)
+        if grouped:
+            self._tell_room(turn, book, order)
 
     def _lock_after(self, order: PaperOrder, paid: Decimal) -> Decimal:
         if not order.remaining:
@@ -336,8 +347,6 @@ class Matcher:
 
     def _make_room(self, turn: Turn, book: Book, order: PaperOrder, quantity: Decimal) -> None:
         """Make the others of an order's group smaller by what it filled, and free their funds."""
-        if not order.spec.oco:
-            return
         for other in self.groups[order.spec.oco].values():
             if other is not order:
                 other.quantity = max(other.quantity - quantity, other.filled)
@@ -345,8 +354,6 @@ class Matcher:
 
     def _tell_room(self, turn: Turn, book: Book, order: PaperOrder) -> None:
         """Tell what a fill did to the others of its group, after the fill itself."""
-        if not order.spec.oco:
-            return
         cause = f"order {order.spec.client_order_id} filled in its place"
         for other in list(self.groups.get(order.spec.oco, {}).values()):
             if other is order:
@@ -361,7 +368,8 @@ class Matcher:
     def _finish(
         self, turn: Turn, book: Book, order: PaperOrder, status: ReportStatus, reason: str = ""
     ) -> None:
-        self._lock(turn, book, order, ZERO)
+        if order.locked:
+            self._lock(turn, book, order, ZERO)
         if order.spec.oco:
             members = self.groups.get(order.spec.oco, {})
             members.pop(order.seq, None)
