@@ -126,6 +126,26 @@ class MarketData(Protocol):
 
 
 @runtime_checkable
+class MarketHistory(Protocol):
+    """A source of market data that has bars from before now. Optional: one without it has none."""
+
+    async def bars(
+        self, symbols: Mapping[str, InstrumentId], length_secs: float, count: int
+    ) -> Sequence[Bar]:
+        """Return the last `count` bars of each of `symbols` that have ended, oldest first.
+
+        Bars are of `length_secs`, aligned to the epoch; or of one shorter length that divides it,
+        as many as make `count`, from the beginning of the first to the end of the last. A stretch
+        without trades has no bar, and a symbol that is younger has fewer. Each carries the
+        instrument id that its symbol maps to.
+
+        Raises:
+            VenueError: it cannot be reached, its answer made no sense, or it has no bars that
+                `length_secs` can be made of.
+        """
+
+
+@runtime_checkable
 class MarketDriven(Protocol):
     """A venue that matches its orders against market data that others bring: the paper venue."""
 

@@ -17,6 +17,7 @@ from trade_runtime.errors import OrderRefused, StrategyError
 from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import Order, OrderUpdate
 from trade_runtime.machines.order_book import OrderBook
+from trade_runtime.machines.warmup import WarmUp
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.instrument import Instrument
@@ -115,6 +116,7 @@ class Trader:
         instruments: tuple[InstrumentId, ...],
         orders: OrderManager,
         clock: Clock,
+        warmup: WarmUp | None = None,
     ) -> None:
         self.strategy = strategy
         self.log: Any = structlog.get_logger("strategy").bind(strategy=strategy)
@@ -124,6 +126,14 @@ class Trader:
         self.order_readers: Readers[OrderEventReader] = Readers()
         self._orders = orders
         self._clock = clock
+        self._warmup = warmup or WarmUp()
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether the strategy still lacks some of its `warmup_bars`. Until it has them, orders are
+        refused as `warmup`; protective and reduce-only ones and cancels are not.
+        """
+        return self._warmup.active
 
     def limit(
         self,
@@ -201,6 +211,8 @@ class Trader:
         self, instrument: str, side: Side | str, order_type: OrderType, quantity: Number, **how: Any
     ) -> Order:
         own = self._own(instrument)
+        if self._warmup.active and not (how.get("protective") or how.get("reduce_only")):
+            raise OrderRefused("warmup", self._warmup.describe())
         return self._orders.place(self.strategy, own, side, order_type, quantity, **how)
 
     def _own(self, instrument: str) -> InstrumentId:
