@@ -207,7 +207,7 @@ class Runtime:
             ) as self.trading,
             open_strategies(
                 self._strategies,
-                {StrategyName(s.name): s.bar_secs for s in settings.strategies},
+                {StrategyName(s.name): s.bar_plan for s in settings.strategies},
                 self.prices,
                 self.trading.orders,
                 ladder,

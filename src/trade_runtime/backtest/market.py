@@ -26,8 +26,10 @@ class Market:
     """
 
     def __init__(self, prices: Prices, kinds: dict[InstrumentId, set[str]]) -> None:
-        self.bar_taps: dict[InstrumentId, list[Callable[[Bar], None]]] = {i: [] for i in kinds}
-        """Who is given the bars that a history brings."""
+        self.bar_taps: dict[InstrumentId, list[Callable[[Bar], None]]] = {
+            one: [] for one, found in kinds.items() if "bars" in found
+        }
+        """Who is given the bars of the instruments whose history has them ready-made."""
         self._prices = prices
         self._kinds = kinds
 

@@ -34,6 +34,7 @@ from trade_runtime.managers.protect import ProtectionGuard
 from trade_runtime.managers.strategies import StrategyHost, check_strategies
 from trade_runtime.managers.venues import Venues, read_table
 from trade_runtime.managers.view import FeedSink
+from trade_runtime.model.bars import BarPlan
 from trade_runtime.model.ids import Currency, InstrumentId, StrategyName, VenueName, venue_of
 from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.orders import ZERO
@@ -103,7 +104,11 @@ class Backtest:
         self._market = Market(self.prices, kinds)
         self._market.listen(self._simulated)
         self._start_balances = self._balances()
-        self.hosts = [StrategyHost(strategy, self.orders, self.clock) for strategy in own]
+        plans = {StrategyName(s.name): s.bar_plan for s in settings.strategies}
+        self.hosts = [
+            StrategyHost(strategy, self.orders, self.clock, plans.get(strategy.name, BarPlan()))
+            for strategy in own
+        ]
         self._sampler = Sampler(self.prices, self.journal.trading.ledger, settings.backtest.samples)
         self._engine = Engine(
             self.clock, self._wire, self.orders, self._market.routes(), self._sampler
@@ -166,10 +171,13 @@ class Backtest:
 
     def _begin(self, first_ns: int) -> None:
         self.clock.ns = max(first_ns - LEAD_NS, 0)
-        bar_secs = {StrategyName(s.name): s.bar_secs for s in self._settings.strategies}
+        ready_made = self._market.bar_taps
         for host in self.hosts:
             _drive(host.start(), f"strategy {host.name}: on_start")
-            host.subscribe(self.prices, bar_secs.get(host.name, 60.0))
+            host.subscribe(self.prices.views, ready_made)
+            if host.bars.wanted:
+                for instrument in ready_made.keys() & set(host.bars.instruments):
+                    ready_made[instrument].append(host.bars.feed(instrument).on_bar)
         self._engine.settle(first_ns)
 
     def _end(self) -> None:

@@ -8,6 +8,7 @@ import attrs
 
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import Order
+from trade_runtime.machines.warmup import WarmUp
 from trade_runtime.managers.orders import Number, OrderManager
 from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.orders import OrderType, Side, TimeInForce
@@ -29,14 +30,20 @@ class OrderCalls:
         strategy: whose.
         instruments: what it may trade.
         orders: takes them.
+        warmup: until when it may not trade.
     """
 
     def __init__(
-        self, strategy: StrategyName, instruments: tuple[InstrumentId, ...], orders: OrderManager
+        self,
+        strategy: StrategyName,
+        instruments: tuple[InstrumentId, ...],
+        orders: OrderManager,
+        warmup: WarmUp,
     ) -> None:
         self.strategy = strategy
         self._instruments = instruments
         self._orders = orders
+        self._warmup = warmup
 
     def limit(  # noqa: PLR0913 - an order has so many sides
         self,
@@ -322,6 +329,8 @@ class OrderCalls:
         **how: Any,
     ) -> Order:
         own = self._own(instrument)
+        if self._warmup.active and not (how.get("protective") or how.get("reduce_only")):
+            raise OrderRefused("warmup", self._warmup.describe())
         group = f"{self.strategy}/{oco}" if oco else ""
         return self._orders.place(
             self.strategy, own, side, order_type, quantity, parent=after, oco=group, **how

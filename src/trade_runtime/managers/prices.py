@@ -8,7 +8,7 @@ It closes after the orders, so that fills go on coming while they are cancelled.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
@@ -27,8 +27,9 @@ from trade_runtime.managers.venues import VenueManager
 from trade_runtime.managers.view import FeedSink, InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.model.instrument import Instrument, exact
+from trade_runtime.model.market import Bar
 from trade_runtime.model.orders import Side
-from trade_runtime.protocols import MarketData, Matching
+from trade_runtime.protocols import MarketData, MarketHistory, Matching
 from trade_runtime.settings import PriceSettings, SupervisionSettings
 
 log = structlog.get_logger("prices")
@@ -101,6 +102,8 @@ class PriceManager(Prices):
     ) -> None:
         super().__init__(settings)
         self.feeds = {}
+        self.sources: dict[VenueName, MarketData] = {}
+        """By venue, whose market data drives its instruments."""
         self._supervision = supervision
         self._layer = layer
         self._rng = rng
@@ -124,7 +127,25 @@ class PriceManager(Prices):
             instruments = [attrs.evolve(found[s], id=InstrumentId(f"{s}.{venue}")) for s in symbols]
             self.add(instruments, venues.driven.get(venue))
             names = {symbol_of(one.id): one.id for one in instruments}
+            self.sources[venue] = source
             self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
+
+    async def history(
+        self, wanted: Collection[InstrumentId], length_secs: float, count: int
+    ) -> Sequence[Bar]:
+        """Return the last `count` bars of each instrument that have ended, as `MarketHistory` does.
+
+        Raises:
+            VenueError: a source has no history, or did not give it.
+        """
+        bars: list[Bar] = []
+        for venue, symbols in _by_venue(wanted).items():
+            source = self.sources[venue]
+            if not isinstance(source, MarketHistory):
+                raise VenueError(f"the market data of {venue} has no history")
+            names = {symbol: InstrumentId(f"{symbol}.{venue}") for symbol in symbols}
+            bars += await source.bars(names, length_secs, count)
+        return bars
 
     def flow(self) -> None:
         """Start every feed: whoever listens is there, so that nobody misses the first event."""

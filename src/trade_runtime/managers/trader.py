@@ -10,6 +10,7 @@ import structlog
 
 from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order_book import OrderBook
+from trade_runtime.machines.warmup import WarmUp
 from trade_runtime.managers.order_calls import OrderCalls
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.readers import OrderEventReader, QuoteReader, Readers
@@ -33,14 +34,22 @@ class Trader(OrderCalls):
         instruments: tuple[InstrumentId, ...],
         orders: OrderManager,
         clock: Clock,
+        warmup: WarmUp | None = None,
     ) -> None:
-        super().__init__(strategy, instruments, orders)
+        super().__init__(strategy, instruments, orders, warmup or WarmUp())
         self.log: Any = structlog.get_logger("strategy").bind(strategy=strategy)
         self.quote_readers: dict[InstrumentId, Readers[QuoteReader]] = {
             i: Readers() for i in instruments
         }
         self.order_readers: Readers[OrderEventReader] = Readers()
         self._clock = clock
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether the strategy still lacks some of its `warmup_bars`. Until it has them, orders are
+        refused as `warmup`; protective and reduce-only ones and cancels are not.
+        """
+        return self._warmup.active
 
     def position(self, instrument: str) -> Position:
         """Return the strategy's position; its quantity is 0 where it holds none."""

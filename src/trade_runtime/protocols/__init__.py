@@ -23,6 +23,7 @@ from trade_runtime.protocols.history import (
 from trade_runtime.protocols.market import (
     MarketData,
     MarketDriven,
+    MarketHistory,
     MarketSession,
     MarketSink,
     Matching,
@@ -57,6 +58,7 @@ __all__ = [
     "MarketData",
     "MarketDriven",
     "MarketEvent",
+    "MarketHistory",
     "MarketSession",
     "MarketSink",
     "Matching",

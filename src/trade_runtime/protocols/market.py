@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
 from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
-from trade_runtime.model.market import BookLevels, Quote, Trade
+from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
 
 
 class MarketSink(Protocol):
@@ -67,6 +67,26 @@ class MarketData(Protocol):
 
         Raises:
             VenueError: it cannot be reached, or its answer made no sense.
+        """
+
+
+@runtime_checkable
+class MarketHistory(Protocol):
+    """A source of market data that has bars from before now. Optional: one without it has none."""
+
+    async def bars(
+        self, symbols: Mapping[str, InstrumentId], length_secs: float, count: int
+    ) -> Sequence[Bar]:
+        """Return the last `count` bars of each of `symbols` that have ended, oldest first.
+
+        Bars are of `length_secs`, aligned to the epoch; or of one shorter length that divides it,
+        as many as make `count`, from the beginning of the first to the end of the last. A stretch
+        without trades has no bar, and a symbol that is younger has fewer. Each carries the
+        instrument id that its symbol maps to.
+
+        Raises:
+            VenueError: it cannot be reached, its answer made no sense, or it has no bars that
+                `length_secs` can be made of.
         """
 
 
