@@ -9,13 +9,13 @@ from trade_runtime.settings.history import BacktestSettings, DataSettings, Instr
 from trade_runtime.settings.problems import suggest
 from trade_runtime.settings.reader import structure
 from trade_runtime.settings.root import Settings
+from trade_runtime.settings.risk import RiskSettings
 from trade_runtime.settings.secrets import Table, is_secret, masked, masked_url
 from trade_runtime.settings.sections import (
     LogSettings,
     OrderSettings,
     PriceSettings,
     ProtectionSettings,
-    RiskSettings,
     RuntimeSettings,
     ShutdownConfig,
     StoreSettings,
