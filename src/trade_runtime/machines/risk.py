@@ -54,6 +54,11 @@ class RiskGate:
         """Positions that the runtime itself is closing, and why: reduce-only orders that close one
         of them pass the latch and the end of its strategy, and nothing else may be placed there."""
 
+    @property
+    def restricted(self) -> bool:
+        """Whether a stop or the latch keeps orders from leaving."""
+        return self.halted is not None or self.mode is not TradingMode.ACTIVE
+
     def check(self, order: OrderSpec, instrument: Instrument, market_price: Decimal | None) -> None:
         """Let an order pass, or raise.
 

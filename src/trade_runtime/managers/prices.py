@@ -26,6 +26,7 @@ from trade_runtime.managers.feed import Feed, InstrumentView
 from trade_runtime.managers.venues import VenueManager
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.model.instrument import Instrument, exact
+from trade_runtime.model.market import Quote
 from trade_runtime.model.orders import Side
 from trade_runtime.protocols import MarketData
 from trade_runtime.settings import PriceSettings, SupervisionSettings
@@ -55,6 +56,8 @@ class PriceManager:
         self._supervision = supervision
         self._layer = layer
         self._rng = rng
+        self._arrived: dict[InstrumentId, float] = {}
+        self._asks: dict[InstrumentId, tuple[Quote, Decimal]] = {}
 
     async def load(self, wanted: Collection[InstrumentId], venues: VenueManager) -> None:
         """Learn the rules of the instruments and make a feed for each venue's.
@@ -121,6 +124,35 @@ class PriceManager:
         if view is None or view.quote is None or not self.is_fresh(instrument):
             return None
         return exact(view.quote.ask if side is Side.BUY else view.quote.bid)
+
+    def last_price(self, instrument: InstrumentId) -> Decimal | None:
+        """Return the ask of the last quote, fresh or not; None before the first."""
+        view = self.views.get(instrument)
+        if view is None or view.quote is None:
+            return None
+        known = self._asks.get(instrument)
+        if known is None or known[0] is not view.quote:
+            known = self._asks[instrument] = view.quote, exact(view.quote.ask)
+        return known[1]
+
+    def time_quotes(self) -> None:
+        """Note from now on when each quote comes; a limit on their age needs it."""
+        for instrument, view in self.views.items():
+            view.quote_taps.append(partial(self._note_arrival, instrument))
+
+    def _note_arrival(self, instrument: InstrumentId, quote: Quote) -> None:
+        self._arrived[instrument] = trio.current_time()
+
+    def quote_age_secs(self, instrument: InstrumentId) -> float | None:
+        """Return how long ago the last quote came, streamed or polled; None before the first.
+
+        A poll that brings the same prices again makes them new. Needs `time_quotes`.
+        """
+        arrived = self._arrived.get(instrument)
+        if arrived is None:
+            return None
+        polled_at = self.views[instrument].polled_at
+        return trio.current_time() - (arrived if polled_at is None else max(arrived, polled_at))
 
     @property
     def open_connections(self) -> list[str]:

@@ -18,10 +18,12 @@ from trade_runtime.lifecycle.ladder import Ladder, StageResult
 from trade_runtime.lifecycle.layer import open_layer
 from trade_runtime.lifecycle.supervision import supervise
 from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.managers.closing import Closer
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.protect import MAX_OVERLAPS, Cover, Key, ProtectionGuard
 from trade_runtime.managers.reconcile import Reconciler
+from trade_runtime.managers.risk_watch import RiskWatch
 from trade_runtime.managers.state import StateManager
 from trade_runtime.managers.venues import VenueManager
 from trade_runtime.model.ids import VenueName
@@ -207,6 +209,8 @@ async def open_orders(
     """
     orders = OrderManager(settings.orders, settings.risk, venues, prices, state, env.clock)
     guard = ProtectionGuard(orders, settings.protection, settings.risk, env.clock)
+    closer = Closer(orders)
+    watch = RiskWatch(settings.risk, orders, prices, state, env.clock)
     reconcilers = {
         name: Reconciler(name, venue, orders, settings.orders, env.clock)
         for name, venue in venues.trading.items()
@@ -215,6 +219,7 @@ async def open_orders(
 
     async def close() -> None:
         orders.halt("the runtime stops")
+        closer.abandon()
         if settings.shutdown.cancel_orders:
             with ladder.stage("cancel") as result:
                 await trading.cancel_entries(result)
@@ -230,6 +235,7 @@ async def open_orders(
         layer.start_soon(orders.watch, name="overdue-watch")
         layer.start_soon(guard.guard, name="protection-guard")
         layer.start_soon(guard.watch_duration, name="position-duration")
+        layer.start_soon(closer.work, name="position-closer")
         for name, reconciler in reconcilers.items():
             for what, task in (
                 ("reconcile", reconciler.run),
@@ -249,4 +255,7 @@ async def open_orders(
         venues.listen(orders, lambda name: reconcilers[name].connected())
         await trading.recovered()
         guard.mark_all()
+        watch.begin()
+        if watch.breakers is not None:
+            layer.start_soon(watch.watch, name="risk-watch")
         yield trading

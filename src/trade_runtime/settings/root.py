@@ -20,8 +20,8 @@ from trade_runtime.settings.checks import NAME_RULE, is_name
 from trade_runtime.settings.history import BacktestSettings, InstrumentSettings
 from trade_runtime.settings.problems import Problem, child, raise_problems, suggest
 from trade_runtime.settings.reader import read_table, structure
-from trade_runtime.settings.scalars import described
 from trade_runtime.settings.risk import RiskSettings
+from trade_runtime.settings.scalars import described
 from trade_runtime.settings.secrets import Table
 from trade_runtime.settings.sections import (
     LogSettings,
