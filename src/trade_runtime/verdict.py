@@ -100,7 +100,16 @@ def make_report(runtime: Stopping, *, forced: bool = False) -> StopReport:
         tasks_left=tasks_left(runtime),
         connections_left=connections_left(runtime),
         error="" if runtime.error is None else f"{type(runtime.error).__name__}: {runtime.error}",
+        latch=latch(runtime),
     )
+
+
+def latch(runtime: Stopping) -> dict[str, str] | None:
+    """Return what restricts trading until somebody resumes it, as the report tells it."""
+    found = None if runtime.state is None else runtime.state.trading.latch
+    if found is None:
+        return None
+    return {"mode": str(found.mode), "reason": found.reason, "by": found.by}
 
 
 def positions(runtime: Stopping) -> list[dict[str, Any]]:

@@ -27,10 +27,12 @@ from trade_runtime.lifecycle.clock import fresh_seed
 from trade_runtime.loading import load_strategies
 from trade_runtime.machines.alarms import NEVER, Alarms
 from trade_runtime.machines.trading_state import new_tag
+from trade_runtime.managers.closing import Closer
 from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import Prices
 from trade_runtime.managers.protect import ProtectionGuard
+from trade_runtime.managers.risk_watch import RiskWatch
 from trade_runtime.managers.strategies import StrategyHost, check_strategies
 from trade_runtime.managers.venues import Venues, read_table
 from trade_runtime.managers.view import FeedSink
@@ -86,7 +88,8 @@ class Backtest:
         self.journal = MemoryJournal(
             RuntimeStarted(settings.runtime.name, new_tag(rng), __version__, "", 0)
         )
-        self._venues, self.prices = Venues(), Prices(settings.prices)
+        self._venues = Venues()
+        self.prices = Prices(settings.prices, self.clock.seconds)
         self._simulated: dict[VenueName, SimulatedVenue] = {}
         self.orders = OrderManager(
             settings.orders,
@@ -99,7 +102,9 @@ class Backtest:
         )
         self.held = HeldOrders(self.orders)
         self.guard = ProtectionGuard(self.orders, settings.protection, settings.risk, self.clock)
+        Closer(self.orders)
         self._open_venues(own)
+        self._watch = RiskWatch(settings.risk, self.orders, self.prices, self.journal, self.clock)
         kinds = _kinds(settings, self.prices.instruments)
         self._market = Market(self.prices, kinds)
         self._market.listen(self._simulated)
@@ -171,6 +176,7 @@ class Backtest:
 
     def _begin(self, first_ns: int) -> None:
         self.clock.ns = max(first_ns - LEAD_NS, 0)
+        self._watch.begin()
         ready_made = self._market.bar_taps
         for host in self.hosts:
             _drive(host.start(), f"strategy {host.name}: on_start")
@@ -239,6 +245,7 @@ class Backtest:
             strategies=[
                 StrategyResult(host.name, host.outcome, host.detail) for host in self.hosts
             ],
+            latch="" if trading.latch is None else f"{trading.latch.mode}: {trading.latch.reason}",
         )
 
 

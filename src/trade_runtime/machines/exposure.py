@@ -32,6 +32,8 @@ class Exposure:
         # Of a strategy on a side: its position there, or what its stops could make of it.
         self._own: dict[_Own, Decimal] = {}
         self._held: dict[tuple[InstrumentId, Side], Decimal] = defaultdict(lambda: ZERO)
+        # Of a strategy on a side: what is still to be filled of its entry orders.
+        self._own_entries: dict[_Own, Decimal] = defaultdict(lambda: ZERO)
 
     @property
     def live_orders(self) -> int:
@@ -61,6 +63,7 @@ class Exposure:
             self._recount(*key)
         else:
             self._entries[spec.instrument, spec.side] += change
+            self._own_entries[spec.strategy, spec.instrument, spec.side] += change
 
     def position_changed(
         self, strategy: StrategyName, instrument: InstrumentId, quantity: Decimal
@@ -111,3 +114,12 @@ class Exposure:
         """Tell whether an order by itself can only make its strategy's position smaller."""
         position = self._positions.get((spec.strategy, spec.instrument), ZERO)
         return spec.quantity <= -spec.side.sign * position
+
+    def reduces(self, spec: OrderSpec) -> bool:
+        """Tell whether an order only makes its strategy's position smaller, together with all of
+        that strategy's entry orders on its side that are live: so that two which close the same
+        position do not turn it over.
+        """
+        position = self._positions.get((spec.strategy, spec.instrument), ZERO)
+        coming = self._own_entries.get((spec.strategy, spec.instrument, spec.side), ZERO)
+        return spec.quantity + coming <= -spec.side.sign * position

@@ -22,6 +22,7 @@ from trade_runtime.machines.order import (
     OrderInput,
     OrderState,
 )
+from trade_runtime.machines.profit import Profits
 from trade_runtime.model.events import (
     AmendRejected,
     CancelRejected,
@@ -36,11 +37,15 @@ from trade_runtime.model.orders import ZERO, OrderSpec
 from trade_runtime.model.records import (
     AmendRequested,
     CancelRequested,
+    InstrumentListed,
     JournalEvent,
+    LatchCleared,
+    LatchSet,
     OrderDropped,
     OrderReleased,
     OrderSent,
     OrderUnknown,
+    ProfitMarked,
     RuntimeStarted,
     RuntimeStopped,
     StrategyStopped,
@@ -115,6 +120,10 @@ class TradingState:
         """Live orders of each group of which one order's fills take the place of the others'."""
         self.clean = True
         """The last process stopped in order."""
+        self.latch: LatchSet | None = None
+        """What restricts trading until somebody clears it; None while nothing does."""
+        self.profits = Profits()
+        """What the limits on losses count from."""
 
     def apply(self, event: JournalEvent) -> Order | None:
         """Fold an event in; return the order it is about, if it is about one that is in mind.
@@ -173,6 +182,7 @@ class TradingState:
         for p in sorted(traded, key=lambda p: (p.strategy, p.instrument)):
             fees = sorted(p.fees.items())
             lines.append(f"{p!r} {p.realised} {fees} {p.opened_ns}")
+        lines += [f"{self.latch}", *self.profits.lines()]
         return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     def _started(self, event: RuntimeStarted) -> None:
@@ -184,6 +194,19 @@ class TradingState:
 
     def _stopped(self, event: RuntimeStopped) -> None:
         self.clean = True
+
+    def _latch_set(self, event: LatchSet) -> None:
+        self.latch = event
+
+    def _latch_cleared(self, event: LatchCleared) -> None:
+        self.latch = None
+        self.profits.begin_anew()
+
+    def _listed(self, event: InstrumentListed) -> None:
+        self.profits.listed[event.instrument] = event
+
+    def _marked(self, event: ProfitMarked) -> None:
+        self.profits.marks[event.currency] = event
 
     def _told(self, event: object) -> None:
         """Take an event that changes nothing here; the journal keeps it for who reads it."""
@@ -302,8 +325,9 @@ class TradingState:
         if fill.ts_ns > self.last_fill_ns.get(venue, 0):
             self.last_fill_ns[venue] = fill.ts_ns
         position = self.ledger.position(order.strategy, fill.instrument)
-        before = position.quantity
+        before, realised = position.quantity, position.realised
         self.ledger.apply(order.strategy, fill)
+        self.profits.filled(position, fill, before, position.realised - realised)
         self.exposure.position_changed(order.strategy, fill.instrument, position.quantity)
         if before and before * position.quantity <= 0:  # closed, or turned over
             key = order.strategy, fill.instrument
@@ -369,4 +393,8 @@ class TradingState:
         TradingHalted: _told,
         StrategyStopped: _told,
         RuntimeStopped: _stopped,
+        LatchSet: _latch_set,
+        LatchCleared: _latch_cleared,
+        InstrumentListed: _listed,
+        ProfitMarked: _marked,
     }

@@ -15,16 +15,19 @@ from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 
+import attrs
 import structlog
 import trio
 from msgspec.structs import replace
 
 from trade_runtime.errors import OrderRefused, VenueDown
 from trade_runtime.machines.alarms import Alarms
+from trade_runtime.machines.limits import RiskLimits
 from trade_runtime.machines.order import Order, OrderState
-from trade_runtime.machines.risk import RiskGate, RiskLimits
-from trade_runtime.managers.outcomes import Journal, Outcomes
+from trade_runtime.machines.risk import RiskGate
+from trade_runtime.managers.outcomes import Journal
 from trade_runtime.managers.prices import Prices
+from trade_runtime.managers.steering import Steering
 from trade_runtime.managers.venues import Venues
 from trade_runtime.model.events import (
     AmendRejected,
@@ -50,7 +53,7 @@ Number = Decimal | float | int | str
 """What an order call takes for a price or a quantity. A float is taken by its shortest text."""
 
 
-class OrderManager(Outcomes):
+class OrderManager(Steering):
     """The orders of all strategies. Made by `open_orders`, or by a backtest.
 
     Args:
@@ -73,9 +76,9 @@ class OrderManager(Outcomes):
         clock: Clock,
         time: Callable[[], float] = trio.current_time,
     ) -> None:
-        limits = RiskLimits(risk.max_order_notional, risk.max_position, risk.max_open_orders)
-        super().__init__(state, clock, time)
-        self.gate = RiskGate(limits, state.trading.exposure)
+        super().__init__(
+            RiskGate(_limits(risk), state.trading.exposure, prices), state, clock, time
+        )
         self.venues = venues
         self.prices = prices
         self.on_held: Callable[[Order], None] = lambda order: None
@@ -153,6 +156,7 @@ class OrderManager(Outcomes):
             raise
         order = self._state.record(spec, urgent=True)
         assert order is not None
+        self.gate.passed(spec)
         if order.state is OrderState.PENDING:
             self.unsent.append((self._state.seq, order))
         if spec.emulated or spec.tif is TimeInForce.GTD:
@@ -388,3 +392,8 @@ class OrderManager(Outcomes):
         for order in self.trading.entries():
             if order.strategy == strategy:
                 self.cancel(order, f"strategy {outcome}")
+
+
+def _limits(risk: RiskSettings) -> RiskLimits:
+    names = [field.name for field in attrs.fields(RiskLimits)]
+    return RiskLimits(**{name: getattr(risk, name) for name in names})

@@ -85,6 +85,12 @@ class Outcomes:
         """Told when a position or its stops changed. Set by the protection guard."""
         self.on_moved: Callable[[Order], None] = lambda order: None
         """Told of an order that moved while others wait for it or stand for it. Set by `held`."""
+        self.on_booked: Callable[[], None] = lambda: None
+        """Told after each fill was booked, before its strategy is. Set by the risk watch."""
+        self.on_rejected: Callable[[], None] = lambda: None
+        """Told after each order that a venue rejected. Set by the risk watch."""
+        self.after_event: Callable[[], None] | None = None
+        """Told after each event of an order, while somebody waits for one. Set by the closer."""
         self.duplicates = 0
         """Fills that a venue told more than once."""
         self.in_doubt: dict[ClientOrderId, Order] = {}
@@ -115,6 +121,8 @@ class Outcomes:
             self._on[type(event)](event)
         except InvalidTransition as error:
             log.error("The venue told what cannot be; it is ignored", error=str(error))
+        if self.after_event is not None:
+            self.after_event()
         if self.changed:
             self.changed.unpark_all()
 
@@ -125,6 +133,7 @@ class Outcomes:
             return
         order = self._state.record(fill)
         assert order is not None
+        self.on_booked()
         self._tell(order, "filled", "", fill.ts_ns)
         listener = self.listeners.get(order.strategy)
         if listener is not None:
@@ -148,6 +157,7 @@ class Outcomes:
         if order is not None:
             self._state.record(event)
             log.warning("Order rejected", order=order.id, reason=event.reason)
+            self.on_rejected()
             self._tell(order, "rejected", event.reason, event.ts_ns)
 
     def _on_closed(self, event: OrderClosed) -> None:

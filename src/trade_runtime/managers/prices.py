@@ -8,7 +8,7 @@ It closes after the orders, so that fills go on coming while they are cancelled.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
@@ -27,7 +27,7 @@ from trade_runtime.managers.venues import VenueManager
 from trade_runtime.managers.view import FeedSink, InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.model.instrument import Instrument, exact
-from trade_runtime.model.market import Bar
+from trade_runtime.model.market import Bar, Quote
 from trade_runtime.model.orders import Side
 from trade_runtime.protocols import MarketData, MarketHistory, Matching
 from trade_runtime.settings import PriceSettings, SupervisionSettings
@@ -43,11 +43,16 @@ START_RETRY_SECS = 0.5
 class Prices:
     """The markets, as whoever trades sees them. A backtest makes its own."""
 
-    def __init__(self, settings: PriceSettings) -> None:
+    def __init__(
+        self, settings: PriceSettings, time: Callable[[], float] = trio.current_time
+    ) -> None:
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.views: dict[InstrumentId, InstrumentView] = {}
         self.feeds: Mapping[VenueName, FeedSink] = {}
         self._settings = settings
+        self._time = time
+        self._arrived: dict[InstrumentId, float] = {}
+        self._asks: dict[InstrumentId, tuple[Quote, Decimal]] = {}
 
     def add(
         self,
@@ -75,10 +80,7 @@ class Prices:
         if not feed.down:
             return True
         polled_at = self.views[instrument].polled_at
-        return (
-            polled_at is not None
-            and trio.current_time() - polled_at <= self._settings.stale_after_secs
-        )
+        return polled_at is not None and self._time() - polled_at <= self._settings.stale_after_secs
 
     def market_price(self, instrument: InstrumentId, side: Side) -> Decimal | None:
         """Return what an order of `side` would trade at now, or None without a fresh quote."""
@@ -86,6 +88,35 @@ class Prices:
         if view is None or view.quote is None or not self.is_fresh(instrument):
             return None
         return exact(view.quote.ask if side is Side.BUY else view.quote.bid)
+
+    def last_price(self, instrument: InstrumentId) -> Decimal | None:
+        """Return the ask of the last quote, fresh or not; None before the first."""
+        view = self.views.get(instrument)
+        if view is None or view.quote is None:
+            return None
+        known = self._asks.get(instrument)
+        if known is None or known[0] is not view.quote:
+            known = self._asks[instrument] = view.quote, exact(view.quote.ask)
+        return known[1]
+
+    def time_quotes(self) -> None:
+        """Note from now on when each quote comes; a limit on their age needs it."""
+        for instrument, view in self.views.items():
+            view.market_taps.append(partial(self._note_arrival, instrument))
+
+    def _note_arrival(self, instrument: InstrumentId, quote: Quote) -> None:
+        self._arrived[instrument] = self._time()
+
+    def quote_age_secs(self, instrument: InstrumentId) -> float | None:
+        """Return how long ago the last quote came, streamed or polled; None before the first.
+
+        A poll that brings the same prices again makes them new. Needs `time_quotes`.
+        """
+        arrived = self._arrived.get(instrument)
+        if arrived is None:
+            return None
+        polled_at = self.views[instrument].polled_at
+        return self._time() - (arrived if polled_at is None else max(arrived, polled_at))
 
 
 class PriceManager(Prices):

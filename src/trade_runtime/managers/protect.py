@@ -126,6 +126,9 @@ class ProtectionGuard:
     def _look(self, key: Key, now_ns: int, due_ns: int) -> None:
         cover = self.cover(key)
         self._cancel_superfluous(cover)
+        if key in self._orders.gate.closing:
+            del self._due[key]  # its stops made room for the order that closes it
+            return
         if cover.plan.place and now_ns >= due_ns:
             placed = self._placed.get(key)
             problem: str | None
@@ -328,30 +331,8 @@ class ProtectionGuard:
                 open_secs=round(age_secs, 1),
                 action=self._risk.max_position_action,
             )
-        closing = any(
-            o.spec.reduce_only and not o.spec.protective
-            for o in self._orders.trading.live()
-            if (o.strategy, o.instrument) == key
-        )
         now = trio.current_time()
-        if (
-            self._risk.max_position_action != "close"
-            or closing
-            or now < self._close_after.get(key, 0)
-        ):
-            return
-        # One that is refused or rejected is not tried again at once. On a spot venue the stop may
-        # hold the balance that the closing order needs; it stays, as the better of the two.
-        self._close_after[key] = now + CLOSE_RETRY_SECS
-        side = Side.SELL if position.quantity > 0 else Side.BUY
-        try:
-            self._orders.place(
-                position.strategy,
-                position.instrument,
-                side,
-                OrderType.MARKET,
-                abs(position.quantity),
-                reduce_only=True,
-            )
-        except OrderRefused as refused:
-            log.error("Position could not be closed", strategy=key[0], error=str(refused))
+        if self._risk.max_position_action == "close" and now >= self._close_after.get(key, 0):
+            # One that could not be closed is not tried again at once.
+            self._close_after[key] = now + CLOSE_RETRY_SECS
+            self._orders.close_position(*key, "open for longer than max_position_secs")

@@ -215,7 +215,7 @@ class StrategyHost:
             try:
                 await run()
             except OrderRefused as refused:
-                if self._orders.gate.halted is not None:
+                if self._orders.gate.restricted:
                     self._refused(refused)
                 else:
                     self.fail(refused)

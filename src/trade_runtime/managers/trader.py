@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order_book import OrderBook
 from trade_runtime.machines.warmup import WarmUp
@@ -17,6 +18,7 @@ from trade_runtime.managers.readers import OrderEventReader, QuoteReader, Reader
 from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote
+from trade_runtime.model.records import TradingMode
 from trade_runtime.protocols import Clock
 
 
@@ -89,3 +91,39 @@ class Trader(OrderCalls):
     def order_events(self) -> OrderEventReader:
         """Return an async iterator over the strategy's order events, from now on; none is lost."""
         return self.order_readers.add(OrderEventReader())
+
+    def halt(self, reason: str) -> None:
+        """Halt all trading, of every strategy, until an operator resumes it; over restarts too.
+
+        Every entry order is cancelled; from here only cancels and stop-losses leave.
+        """
+        self._orders.restrict(TradingMode.HALTED, reason, f"strategy {self.strategy}")
+
+    def reduce_only(self, reason: str) -> None:
+        """Let every strategy only make positions smaller until an operator resumes trading.
+
+        Entry orders that could open or enlarge a position are cancelled. It lasts over restarts,
+        and changes nothing where trading is halted.
+        """
+        self._orders.restrict(TradingMode.REDUCE_ONLY, reason, f"strategy {self.strategy}")
+
+    def flatten(self, instrument: str | None = None, reason: str = "") -> None:
+        """Cancel the strategy's entry orders and close its positions at the market.
+
+        It returns at once; `on_order` and `on_fill` tell how it goes. On a spot account the stop of
+        a position is cancelled first, since it locks what the closing order needs; while that goes
+        on nothing else may be placed there. A position that could not be closed gets its stop
+        back, and is not tried again.
+
+        Args:
+            instrument: one of the strategy's own; None for all of them.
+            reason: in words, for the journal and the log.
+
+        Raises:
+            OrderRefused: trading is halted; or the instrument is not one of the strategy's.
+        """
+        own = None if instrument is None else self._own(instrument)
+        gate = self._orders.gate
+        if gate.halted is not None or gate.mode is TradingMode.HALTED:
+            raise OrderRefused("halted", f"trading is halted: {gate.halted or gate.mode_reason}")
+        self._orders.flatten(reason, strategy=self.strategy, instrument=own)

@@ -20,11 +20,13 @@ from trade_runtime.lifecycle.layer import open_layer
 from trade_runtime.lifecycle.supervision import supervise
 from trade_runtime.machines.alarms import NEVER, Alarms
 from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.managers.closing import Closer
 from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.protect import MAX_OVERLAPS, Cover, Key, ProtectionGuard
 from trade_runtime.managers.reconcile import Reconciler
+from trade_runtime.managers.risk_watch import RiskWatch
 from trade_runtime.managers.state import StateManager
 from trade_runtime.managers.venues import VenueManager
 from trade_runtime.model.ids import VenueName
@@ -236,6 +238,8 @@ async def open_orders(
     orders = OrderManager(settings.orders, settings.risk, venues, prices, state, env.clock)
     held = HeldOrders(orders)
     guard = ProtectionGuard(orders, settings.protection, settings.risk, env.clock)
+    closer = Closer(orders)
+    watch = RiskWatch(settings.risk, orders, prices, state, env.clock)
     reconcilers = {
         name: Reconciler(name, venue, orders, settings.orders, env.clock)
         for name, venue in venues.trading.items()
@@ -244,6 +248,7 @@ async def open_orders(
 
     async def close() -> None:
         orders.halt("the runtime stops")
+        closer.abandon()
         if settings.shutdown.cancel_orders:
             with ladder.stage("cancel") as result:
                 await trading.cancel_entries(result)
@@ -279,4 +284,5 @@ async def open_orders(
         await trading.recovered()
         held.recover()
         guard.mark_all()
+        watch.begin()
         yield trading

@@ -16,7 +16,7 @@ from trade_runtime.model.events import (
     OrderClosed,
     OrderRejected,
 )
-from trade_runtime.model.ids import ClientOrderId, StrategyName
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, StrategyName
 from trade_runtime.model.orders import OrderSpec
 
 
@@ -102,6 +102,33 @@ class LatchCleared(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     reason: str
 
 
+class InstrumentListed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What an instrument's profit is counted in: written once, where losses are limited.
+
+    `multiplier` is how much of the base currency one unit stands for; 1 for spot.
+    """
+
+    instrument: InstrumentId
+    quote: Currency
+    multiplier: Decimal
+
+
+class ProfitMarked(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the losses in a currency are counted from, where they are limited.
+
+    Attributes:
+        currency: the quote currency of the instruments that are added up.
+        day: the day of the daily count, in days since the Unix epoch, UTC.
+        opened: the profit, realised and unrealised less fees, when that day's count began.
+        peak: the highest profit so far that was written down.
+    """
+
+    currency: Currency
+    day: int
+    opened: Decimal
+    peak: Decimal
+
+
 class TradingHalted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The gate was closed: from here only cancels and protective orders leave."""
 
@@ -141,6 +168,8 @@ JournalEvent = (
     | Fill
     | LatchSet
     | LatchCleared
+    | InstrumentListed
+    | ProfitMarked
     | TradingHalted
     | StrategyStopped
     | RuntimeStopped
@@ -164,6 +193,8 @@ KINDS: dict[type, str] = {
     Fill: "fill",
     LatchSet: "latch",
     LatchCleared: "latch_cleared",
+    InstrumentListed: "instrument",
+    ProfitMarked: "profit",
     TradingHalted: "halt",
     StrategyStopped: "strategy",
     RuntimeStopped: "stop",

@@ -8,6 +8,7 @@ several lines. No secret is ever in a repr or in an error.
 from trade_runtime.settings.history import BacktestSettings, DataSettings, InstrumentSettings
 from trade_runtime.settings.problems import suggest
 from trade_runtime.settings.reader import structure
+from trade_runtime.settings.risk import RiskSettings
 from trade_runtime.settings.root import Settings
 from trade_runtime.settings.secrets import Table, is_secret, masked, masked_url
 from trade_runtime.settings.sections import (
@@ -15,7 +16,6 @@ from trade_runtime.settings.sections import (
     OrderSettings,
     PriceSettings,
     ProtectionSettings,
-    RiskSettings,
     RuntimeSettings,
     ShutdownConfig,
     StoreSettings,

@@ -35,6 +35,12 @@ def positive_or_none(_: object, field: attrs.Attribute[Any], value: object) -> N
         positive(_, field, value)
 
 
+def zero_or_more(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    """Refuse what is not a finite number of at least 0."""
+    if not (_is_number(value) and value >= 0):  # type: ignore[operator]
+        raise ConfigError(f"{field.name}: must be a finite number of at least 0, got {value}")
+
+
 def percent_or_none(_: object, field: attrs.Attribute[Any], value: object) -> None:
     """Refuse what is not None and not between 0 and 100, both excluded."""
     if value is not None and not (_is_number(value) and 0 < value < 100):  # type: ignore[operator]

@@ -20,6 +20,7 @@ from trade_runtime.settings.checks import NAME_RULE, is_name
 from trade_runtime.settings.history import BacktestSettings, InstrumentSettings
 from trade_runtime.settings.problems import Problem, child, raise_problems, suggest
 from trade_runtime.settings.reader import read_table, structure
+from trade_runtime.settings.risk import RiskSettings
 from trade_runtime.settings.scalars import described
 from trade_runtime.settings.secrets import Table
 from trade_runtime.settings.sections import (
@@ -27,7 +28,6 @@ from trade_runtime.settings.sections import (
     OrderSettings,
     PriceSettings,
     ProtectionSettings,
-    RiskSettings,
     RuntimeSettings,
     ShutdownConfig,
     StoreSettings,
@@ -257,8 +257,9 @@ def _cross_check(settings: Settings) -> Iterator[Problem]:
         yield from _bad_instrument(settings, data.instrument, path)
     for instrument in settings.instruments:
         yield from _bad_instrument(settings, instrument, child("instruments", instrument))
-    for instrument in settings.risk.max_position:
-        yield from _bad_instrument(settings, instrument, child("risk.max_position", instrument))
+    for table in ("max_order_quantity", "max_position"):
+        for instrument in getattr(settings.risk, table):
+            yield from _bad_instrument(settings, instrument, child(f"risk.{table}", instrument))
 
 
 def _bad_instrument(settings: Settings, instrument: Any, path: str) -> Iterator[Problem]:

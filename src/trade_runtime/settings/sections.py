@@ -26,7 +26,6 @@ from trade_runtime.settings.checks import (
     percent_or_none,
     positive,
     positive_or_none,
-    positive_values,
     runtime_name,
     whole,
 )
@@ -212,32 +211,6 @@ class OrderSettings:
 
     ack_timeout_secs: float = attrs.field(default=2.0, validator=positive)
     reconcile_secs: float = attrs.field(default=30.0, validator=positive)
-
-
-PositionAction = Literal["report", "close"]
-
-
-@attrs.frozen
-class RiskSettings:
-    """`[risk]`: what no strategy may exceed. None is no limit.
-
-    Attributes:
-        max_order_notional: price times quantity of one order, in the quote currency.
-        max_position: per instrument, the largest position either way, in the base currency.
-        max_open_orders: orders that rest or are under way, over all strategies.
-        max_position_secs: how long a position may be open.
-        max_position_action: what happens past that: `report` says so, `close` closes it too.
-    """
-
-    max_order_notional: Decimal | None = attrs.field(default=None, validator=positive_or_none)
-    max_position: Mapping[InstrumentId, Decimal] = attrs.field(
-        factory=Table, converter=Table, validator=positive_values
-    )
-    max_open_orders: int = attrs.field(default=1000, validator=whole(least=1))
-    max_position_secs: float | None = attrs.field(default=None, validator=positive_or_none)
-    max_position_action: PositionAction = attrs.field(
-        default="report", validator=one_of(PositionAction)
-    )
 
 
 Required = Literal["all", "declared", "off"]
