@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 
 import attrs
 import structlog
-import trio
 
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.alarms import NEVER, on_the_beat
@@ -37,7 +37,7 @@ each further one in a row, twice as long."""
 
 NO_PRICE = "no stop_pct is configured, and the strategy named no price"
 
-CLOSE_RETRY_SECS = 10.0
+CLOSE_RETRY_NS = 10_000_000_000
 """How long after a try to close a position that overstayed the next one waits."""
 
 MAX_OVERLAPS = 3
@@ -91,12 +91,13 @@ class ProtectionGuard:
         """The last stop that was placed for a position, while it is being covered."""
         self._refusals: dict[Key, int] = {}
         """How often in a row a stop for a position was refused."""
-        self._close_after: dict[Key, float] = {}
-        self._overdue: set[tuple[Key, int]] = set()
+        self._timed: dict[Key, int] = {}
+        self._overdue: dict[Key, int] = {}
         orders.on_position = self.mark
 
     def mark(self, strategy: StrategyName, instrument: InstrumentId) -> None:
         """Note that a position or its stops changed."""
+        self._time((strategy, instrument))
         if self._settings.required != "off":
             now_ns = self._clock.now_ns()
             self._due.setdefault((strategy, instrument), now_ns + self._grace_ns)
@@ -307,32 +308,32 @@ class ProtectionGuard:
 
     # --- how long a position may stay open
 
-    async def watch_duration(self) -> None:
-        """Act on positions that are open for longer than `max_position_secs`, for ever."""
-        limit = self._risk.max_position_secs
-        if limit is None:
+    def _time(self, key: Key) -> None:
+        """Have a position looked at when it will have been open for too long."""
+        limit_secs = self._risk.max_position_secs
+        opened_ns = self._orders.trading.ledger.position(*key).opened_ns
+        if limit_secs is None or not opened_ns or self._timed.get(key) == opened_ns:
             return
-        while True:
-            await trio.sleep(min(1.0, limit / 4))
-            for position in self._orders.trading.ledger.open():
-                age_secs = (self._clock.now_ns() - position.opened_ns) / 1e9
-                if age_secs > limit:
-                    self._overstayed(position, age_secs)
+        self._timed[key] = opened_ns
+        due_ns = opened_ns + round(limit_secs * 1e9) + 1
+        self._orders.alarms.set(due_ns, partial(self._overstayed, key, opened_ns))
 
-    def _overstayed(self, position: Position, age_secs: float) -> None:
-        key = position.strategy, position.instrument
-        if (key, position.opened_ns) not in self._overdue:
-            self._overdue = {o for o in self._overdue if o[0] != key} | {(key, position.opened_ns)}
+    def _overstayed(self, key: Key, opened_ns: int, now_ns: int) -> None:
+        position = self._orders.trading.ledger.position(*key)
+        if position.opened_ns != opened_ns:
+            return  # it was closed in time
+        if key not in self._overdue or self._overdue[key] != opened_ns:
+            self._overdue[key] = opened_ns
             log.warning(
                 "Position is open for longer than max_position_secs",
                 strategy=position.strategy,
                 instrument=position.instrument,
                 quantity=str(position.quantity),
-                open_secs=round(age_secs, 1),
+                open_secs=round((now_ns - opened_ns) / 1e9, 1),
                 action=self._risk.max_position_action,
             )
-        now = trio.current_time()
-        if self._risk.max_position_action == "close" and now >= self._close_after.get(key, 0):
-            # One that could not be closed is not tried again at once.
-            self._close_after[key] = now + CLOSE_RETRY_SECS
+        if self._risk.max_position_action == "close":
             self._orders.close_position(*key, "open for longer than max_position_secs")
+            # One that could not be closed is not tried again at once.
+            again_ns = now_ns + CLOSE_RETRY_NS
+            self._orders.alarms.set(again_ns, partial(self._overstayed, key, opened_ns))

@@ -263,7 +263,6 @@ async def open_orders(
     async with open_layer("orders", close) as layer:
         layer.start_soon(orders.watch, name="overdue-watch")
         layer.start_soon(ring, orders.alarms, env.clock, name="alarms")
-        layer.start_soon(guard.watch_duration, name="position-duration")
         for name, reconciler in reconcilers.items():
             for what, task in (
                 ("reconcile", reconciler.run),
