@@ -23,6 +23,7 @@ COMMANDS = {
     "run": ("run", "run_command"),
     "check": ("check", "check_command"),
     "verify": ("verify", "verify_command"),
+    "resume": ("resume", "resume_command"),
     "backtest": ("backtest", "backtest_command"),
     "replay": ("replay", "replay_command"),
     "sweep": ("sweep", "sweep_command"),

@@ -13,7 +13,7 @@ A currency in which a position is open that has had no quote yet waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from math import inf
 
 import attrs
@@ -34,6 +34,9 @@ is lower than it was by less than that, and a rally makes few records."""
 
 MARGIN = 1e-9
 """By what part a float may be off: within it of a limit the exact sum is asked."""
+
+_ROUNDING = Context(prec=18)
+"""An average price may have no end (a third): what its 28th digit is off by must not decide."""
 
 
 @attrs.frozen(kw_only=True)
@@ -224,7 +227,7 @@ class Breakers:
                 price = line.quote.bid if position.quantity > 0 else line.quote.ask
                 gain += position.unrealised(exact(price))
             total += gain * known.multiplier
-        return total
+        return _ROUNDING.plus(total)
 
     def _crossed(self, account: _Account) -> None:
         """Take a profit beyond the band: a new peak moves the band, all else is added up."""

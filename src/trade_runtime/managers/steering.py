@@ -117,7 +117,8 @@ class Steering(Outcomes):
             return strategy in (None, whose) and instrument in (None, where)
 
         for order in self.trading.entries():
-            if meant(order.strategy, order.instrument):
+            closing = (order.strategy, order.instrument) in self.gate.closing
+            if meant(order.strategy, order.instrument) and not closing:
                 self.cancel(order, f"flatten: {reason}" if reason else "flatten")
         for position in self.trading.ledger.open():
             if meant(position.strategy, position.instrument):
