@@ -220,9 +220,9 @@ async def test_protection_and_closing_pass_while_it_warms_up(tmp_path: Path) -> 
     world.how["warmup_bars"] = 1
     async with world.open(after):
         assert after.trader.warming_up
-        for refused in (after.buy, after.sell, lambda: after.trader.market(ETH, "sell", "1")):
+        for side in ("buy", "sell"):
             with pytest.raises(OrderRefused, match="warmup: "):
-                refused()
+                after.trader.market(ETH, side, "1")
         assert after.stop("2").is_live
         assert after.trader.market(ETH, "sell", "1", reduce_only=True).is_live
         (left,) = [o for o in after.trader.open_orders() if o.id == entry.id]
