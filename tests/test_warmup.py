@@ -17,8 +17,8 @@ from tests.support.values import BTC, ETH
 from tests.support.world import Hand, World, settle, until
 from trade_runtime.errors import OrderRefused, VenueError
 from trade_runtime.managers import warmup
-from trade_runtime.managers.feed import InstrumentView
 from trade_runtime.managers.strategies import StrategyHost
+from trade_runtime.managers.view import InstrumentView
 from trade_runtime.model.bars import BarPlan
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Bar, Quote, Trade

@@ -34,6 +34,7 @@ from trade_runtime.managers.trading import Trading, open_orders
 from trade_runtime.managers.venues import VenueManager, open_venues
 from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.records import RuntimeStopped
+from trade_runtime.operator import OperatorCalls
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Clock, Environment
 from trade_runtime.settings import Settings

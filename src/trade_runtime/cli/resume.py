@@ -19,9 +19,9 @@ from trade_runtime.lifecycle.report import iso
 from trade_runtime.machines.journal import make_record, read_event
 from trade_runtime.managers.state import READ_BATCH, replay
 from trade_runtime.model.records import KINDS, LatchCleared, LatchSet
+from trade_runtime.operator import OPERATOR
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Record, Store
-from trade_runtime.runtime import OPERATOR
 from trade_runtime.settings import Settings
 
 

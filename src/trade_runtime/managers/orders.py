@@ -369,6 +369,7 @@ class OrderManager(Steering):
 
     def send_cancel(self, order: Order) -> None:
         """Send a cancel, again if need be."""
+        self.gate.cancelled(self.clock.now_ns())
         try:
             self.venues.trading[venue_of(order.instrument)].cancel(order.id)
         except VenueDown as error:
