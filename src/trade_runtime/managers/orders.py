@@ -362,6 +362,7 @@ class OrderManager(Steering):
         if not order.is_live or order.cancel_requested:
             return
         self._state.record(CancelRequested(order.id, reason))
+        self.gate.cancelled(self.clock.now_ns())
         if order.state in (OrderState.HELD, OrderState.PENDING):
             self.drop(order, f"cancelled before it was sent: {reason}")
         else:
@@ -369,7 +370,6 @@ class OrderManager(Steering):
 
     def send_cancel(self, order: Order) -> None:
         """Send a cancel, again if need be."""
-        self.gate.cancelled(self.clock.now_ns())
         try:
             self.venues.trading[venue_of(order.instrument)].cancel(order.id)
         except VenueDown as error:
