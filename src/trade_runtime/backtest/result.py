@@ -83,6 +83,7 @@ class Result:
         start_balances: by currency, what they held at first.
         samples: the course of the account, thinned to a bounded number.
         strategies: one for each strategy.
+        quotes: the quote currency of each instrument.
         latch: why trading was halted or restricted to the end; empty where it was not.
     """
 
@@ -106,6 +107,7 @@ class Result:
     start_balances: Mapping[Currency, Decimal]
     samples: Sequence[Sample]
     strategies: Sequence[StrategyResult]
+    quotes: Mapping[InstrumentId, Currency]
     latch: str = ""
 
     @property

@@ -245,6 +245,7 @@ class Backtest:
             strategies=[
                 StrategyResult(host.name, host.outcome, host.detail) for host in self.hosts
             ],
+            quotes={one: rules.quote for one, rules in self.prices.instruments.items()},
             latch="" if trading.latch is None else f"{trading.latch.mode}: {trading.latch.reason}",
         )
 

@@ -72,7 +72,8 @@ async def _look(settings: Settings) -> Latch | None:
 
 
 async def _last_latch(store: Store) -> Record:
-    found, seq = [], 0
+    found: list[Record] = []
+    seq = 0
     while batch := await store.read(seq, READ_BATCH):
         found = [r for r in batch if r.kind == KINDS[LatchSet]][-1:] or found
         seq = batch[-1].seq
