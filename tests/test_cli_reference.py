@@ -11,6 +11,7 @@ import pytest
 from trade_runtime.cli.check import check_command
 from trade_runtime.cli.main import COMMANDS, cli
 from trade_runtime.cli.replay import replay_command
+from trade_runtime.cli.resume import resume_command
 from trade_runtime.cli.run import run_command
 from trade_runtime.cli.verify import verify_command
 
@@ -42,6 +43,7 @@ def test_every_command_is_in_the_table() -> None:
         ("`run`", run_command),
         ("`check`", check_command),
         ("`verify`", verify_command),
+        ("`resume`", resume_command),
         ("`replay`", replay_command),
     ],
 )

@@ -25,8 +25,9 @@ from tests.support.values import (
 )
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.exposure import Exposure
+from trade_runtime.machines.limits import RiskLimits
 from trade_runtime.machines.order import Order
-from trade_runtime.machines.risk import RiskGate, RiskLimits
+from trade_runtime.machines.risk import RiskGate
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.orders import OrderSpec, ReportStatus, Side

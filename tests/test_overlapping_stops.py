@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from trade_runtime.machines.limits import RiskLimits
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import MAX_STOPS, plan
-from trade_runtime.machines.risk import RiskGate, RiskLimits
+from trade_runtime.machines.risk import RiskGate
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.events import Fill, OrderAccepted, OrderClosed
 from trade_runtime.model.ids import (

@@ -214,11 +214,11 @@ class TestTheLatchLasts:
         world, hand, other = World(tmp_path), Hand(), Hand("other")
         async with world.open(hand, other, prices=QUIET):
             hand.trader.reduce_only("strange market")
-            with pytest.raises(OrderRefused, match="reduce_only: .*strange market"):
+            with pytest.raises(OrderRefused, match=r"reduce_only: .*strange market"):
                 other.buy()
             hand.trader.halt("stranger still")
             hand.trader.reduce_only("changes nothing")
-            with pytest.raises(OrderRefused, match="halted: .*stranger still"):
+            with pytest.raises(OrderRefused, match=r"halted: .*stranger still"):
                 other.buy()
             await settle()
             assert ["strategy hand"] * 2 == [e.by for e in latches(world)]
@@ -250,7 +250,7 @@ class TestTheGateInTheRuntime:
             hand.trader.market(ETH, "buy", "1")
             await until(lambda: hand.quantity == 1)
             hand.trader.limit(BTC, "buy", "1", "90")
-            with pytest.raises(OrderRefused, match="exposure in USDT could reach 300.3"):
+            with pytest.raises(OrderRefused, match=r"exposure in USDT could reach 300\.3"):
                 hand.trader.limit(BTC, "buy", "1", "90")
 
     @virtual

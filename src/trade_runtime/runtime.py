@@ -19,7 +19,6 @@ import structlog
 import trio
 
 from trade_runtime.errors import (
-    RuntimeFault,
     StoreError,
     TradeRuntimeError,
 )
@@ -28,14 +27,14 @@ from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, file_name, iso
 from trade_runtime.lifecycle.tasks import first_of
 from trade_runtime.loading import load_strategies
-from trade_runtime.managers.orders import OrderManager
+from trade_runtime.managers.operating import Operated
 from trade_runtime.managers.prices import PriceManager, open_prices, watched
 from trade_runtime.managers.state import StateManager, flushed, open_state
 from trade_runtime.managers.strategies import StrategyHost, check_strategies, open_strategies
-from trade_runtime.managers.trading import Trading, open_orders
+from trade_runtime.managers.trading import open_orders
 from trade_runtime.managers.venues import VenueManager, open_venues
 from trade_runtime.model.ids import InstrumentId, StrategyName
-from trade_runtime.model.records import RuntimeStopped, TradingMode
+from trade_runtime.model.records import RuntimeStopped
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Clock, Environment
 from trade_runtime.settings import Settings
@@ -46,14 +45,11 @@ log = structlog.get_logger("runtime")
 stop_log = structlog.get_logger("shutdown")
 """The steps of the stop: they have a level of their own, `shutdown.log_level`."""
 
-OPERATOR = "operator"
-"""Who restricts or resumes trading from outside, as the journal names them."""
-
 TURN_SECS = 0.1
 """How often, during a stop, the loop shows that it turns."""
 
 
-class Runtime:
+class Runtime(Operated):
     """A handle to a running runtime: look at it, ask it to stop, wait for its report.
 
     Made by `open_runtime`. The attributes named after layers are None until that layer is open, and
@@ -77,7 +73,7 @@ class Runtime:
         self.venues: VenueManager | None = None
         self.state: StateManager | None = None
         self.prices: PriceManager | None = None
-        self.trading: Trading | None = None
+        self.trading = None
         self.hosts: list[StrategyHost] = []
         self.started_at = iso(clock.now_ns())
         self._strategies = strategies
@@ -128,41 +124,6 @@ class Runtime:
     def positions(self) -> list[dict[str, Any]]:
         """Return every open position and its protection, in the words of the report."""
         return positions(self)
-
-    def halt(self, reason: str) -> None:
-        """Halt all trading until it is resumed, over restarts too; the runtime goes on.
-
-        Every entry order is cancelled, stop-losses stay; only cancels and stop-losses leave.
-
-        Args:
-            reason: in words, for the journal, the log and the report.
-
-        Raises:
-            RuntimeFault: the orders layer is not open yet. The same holds for the next three.
-        """
-        self._orders.restrict(TradingMode.HALTED, reason, OPERATOR)
-
-    def reduce_only(self, reason: str) -> None:
-        """Let orders only make positions smaller until trading is resumed, over restarts too."""
-        self._orders.restrict(TradingMode.REDUCE_ONLY, reason, OPERATOR)
-
-    def flatten(self, reason: str) -> None:
-        """Cancel every entry order and close every position at the market, also while halted.
-
-        It returns at once; `positions` tells what is left. What could not be closed gets its stop
-        back, and is logged as an error.
-        """
-        self._orders.flatten(reason)
-
-    def resume(self, reason: str) -> None:
-        """Let trading go on after a halt; limits on losses count from now on."""
-        self._orders.resume(OPERATOR, reason)
-
-    @property
-    def _orders(self) -> OrderManager:
-        if self.trading is None:
-            raise RuntimeFault("the orders layer is not open yet")
-        return self.trading.orders
 
     async def running(self) -> None:
         """Return when every layer is open, or when the runtime has stopped without getting

@@ -17,11 +17,11 @@ from trade_runtime.cli.preflight import read_journal
 from trade_runtime.errors import TradeRuntimeError
 from trade_runtime.lifecycle.report import iso
 from trade_runtime.machines.journal import make_record, read_event
+from trade_runtime.managers.operating import OPERATOR
 from trade_runtime.managers.state import READ_BATCH, replay
 from trade_runtime.model.records import KINDS, LatchCleared, LatchSet
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Record, Store
-from trade_runtime.runtime import OPERATOR
 from trade_runtime.settings import Settings
 
 
@@ -35,10 +35,10 @@ class Latch:
 
 @click.command("resume")
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--reason", default="", metavar="TEXT", help="Why it may go on, for the journal.")
+@click.option("--reason", metavar="TEXT", help="Why it may go on, for the journal.")
 @click.option("--show", is_flag=True, help="Only tell what restricts trading; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def resume_command(config: Path, reason: str, show: bool, as_json: bool) -> None:
+def resume_command(config: Path, reason: str | None, show: bool, as_json: bool) -> None:
     """Let trading go on, at the next start, after it was halted or held to reducing positions.
 
     Tells what restricts it, why, by whom and since when. The runtime must have been stopped, unless
@@ -52,7 +52,7 @@ def resume_command(config: Path, reason: str, show: bool, as_json: bool) -> None
         latch = trio.run(_look, settings)
         cleared = latch is not None and not show
         if cleared:
-            trio.run(_clear, settings, reason)
+            trio.run(_clear, settings, reason or "")
     except TradeRuntimeError as error:
         complain(error)
         sys.exit(error.exit_code)
@@ -72,7 +72,8 @@ async def _look(settings: Settings) -> Latch | None:
 
 
 async def _last_latch(store: Store) -> Record:
-    found, seq = [], 0
+    found: list[Record] = []
+    seq = 0
     while batch := await store.read(seq, READ_BATCH):
         found = [r for r in batch if r.kind == KINDS[LatchSet]][-1:] or found
         seq = batch[-1].seq

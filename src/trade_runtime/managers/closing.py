@@ -62,7 +62,7 @@ class Closer:
         self._time = time
         self._jobs: dict[Key, _Job] = {}
         self._asked = trio.Event()
-        orders.close_position = self.close
+        orders.latch.close_position = self.close
 
     @property
     def busy(self) -> bool:

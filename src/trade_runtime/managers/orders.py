@@ -22,8 +22,8 @@ import trio
 from trade_runtime.errors import OrderRefused, VenueDown
 from trade_runtime.machines.limits import RiskLimits
 from trade_runtime.machines.order import InvalidTransition, Order, OrderState, OrderUpdate
-from trade_runtime.machines.restriction import opening_orders, stricter
 from trade_runtime.machines.risk import RiskGate
+from trade_runtime.managers.latch import Latch
 from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.state import StateManager
 from trade_runtime.managers.venues import VenueManager
@@ -42,14 +42,11 @@ from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.orders import OrderSpec, OrderType, Side, TimeInForce
 from trade_runtime.model.records import (
     CancelRequested,
-    LatchCleared,
-    LatchSet,
     OrderDropped,
     OrderSent,
     OrderUnknown,
     StrategyStopped,
     TradingHalted,
-    TradingMode,
 )
 from trade_runtime.protocols import Clock
 from trade_runtime.settings import OrderSettings, RiskSettings
@@ -95,12 +92,6 @@ class OrderManager:
         """Told after each fill was booked, before its strategy is. Set by the risk watch."""
         self.on_rejected: Callable[[], None] = lambda: None
         """Told after each order that a venue rejected. Set by the risk watch."""
-        self.on_resumed: Callable[[], None] = lambda: None
-        """Told after trading was resumed. Set by the risk watch."""
-        self.close_position: Callable[[StrategyName, InstrumentId, str], None] = lambda s, i, w: (
-            None
-        )
-        """Closes a position at the market, and says why. Set by the closer."""
         self.duplicates = 0
         """Fills that a venue told more than once."""
         self.in_doubt: dict[ClientOrderId, Order] = {}
@@ -115,9 +106,8 @@ class OrderManager:
         self._ack_due: deque[tuple[float, Order]] = deque()
         self._cancel_due: deque[tuple[float, Order]] = deque()
         state.on_durable = self.send_durable
-        if self.trading.latch is not None:  # of an earlier process: in force before anything runs
-            self.gate.mode = self.trading.latch.mode
-            self.gate.mode_reason = self.trading.latch.reason
+        self.latch = Latch(self.gate, state, self.cancel)
+        """Restricts trading over restarts; that of an earlier process is in force from here."""
 
     # --- the way out
 
@@ -376,82 +366,6 @@ class OrderManager:
         """Note that the venue never had an order, which it said when it had to know."""
         self._drop(order, "the venue does not know it")
         self.changed.unpark_all()
-
-    # --- the latch
-
-    def restrict(self, mode: TradingMode, reason: str, by: str) -> None:
-        """Restrict trading until somebody resumes it, over restarts too; stops stay.
-
-        What may no longer leave is cancelled where it is live. A mode that is no stricter than the
-        one in force changes nothing.
-
-        Args:
-            mode: `REDUCE_ONLY` or `HALTED`.
-            reason: in words, for the journal, the log and the report.
-            by: `risk`, `strategy NAME` or `operator`.
-        """
-        if not stricter(mode, self.gate.mode):
-            return
-        self.gate.mode, self.gate.mode_reason = mode, reason
-        self._state.record(LatchSet(mode, reason, by), urgent=True)
-        log.error(
-            "Trading is restricted until it is resumed", mode=str(mode), reason=reason, by=by, **HOW
-        )
-        self.enforce_latch()
-
-    def enforce_latch(self) -> None:
-        """Cancel the entry orders that the latch no longer lets leave."""
-        if self.gate.mode is TradingMode.ACTIVE:
-            return
-        entries = self.trading.entries()
-        if self.gate.mode is TradingMode.REDUCE_ONLY:
-            ledger = self.trading.ledger
-            entries = opening_orders(entries, lambda s, i: ledger.position(s, i).quantity)
-        for order in entries:
-            if (order.strategy, order.instrument) not in self.gate.closing:
-                self.cancel(order, f"trading is restricted: {self.gate.mode_reason}")
-
-    def resume(self, by: str, reason: str) -> None:
-        """Let trading go on; nothing where nothing restricts it.
-
-        Limits on losses count from now on. What was cancelled stays so.
-        """
-        if self.trading.latch is None:
-            return
-        self._state.record(LatchCleared(by, reason), urgent=True)
-        self.gate.mode, self.gate.mode_reason = TradingMode.ACTIVE, ""
-        log.info("Trading is resumed", by=by, reason=reason)
-        self.on_resumed()
-
-    def flatten(
-        self,
-        reason: str,
-        *,
-        strategy: StrategyName | None = None,
-        instrument: InstrumentId | None = None,
-    ) -> None:
-        """Cancel entry orders and close positions at the market, as far as they go.
-
-        Args:
-            reason: in words, for the journal and the log.
-            strategy: whose; None for everybody's.
-            instrument: where; None for everywhere.
-        """
-
-        def meant(whose: StrategyName, where: InstrumentId) -> bool:
-            return strategy in (None, whose) and instrument in (None, where)
-
-        for order in self.trading.entries():
-            closing = (order.strategy, order.instrument) in self.gate.closing
-            if meant(order.strategy, order.instrument) and not closing:
-                self.cancel(order, f"flatten: {reason}" if reason else "flatten")
-        for position in self.trading.ledger.open():
-            if meant(position.strategy, position.instrument):
-                self.close_position(position.strategy, position.instrument, reason or "flatten")
-
-
-HOW = {"mend": "look at why, then run: python -m trade_runtime resume CONFIG"}
-"""What the log says of how a latch is cleared."""
 
 
 def _limits(risk: RiskSettings) -> RiskLimits:

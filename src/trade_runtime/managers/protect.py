@@ -317,4 +317,4 @@ class ProtectionGuard:
         if self._risk.max_position_action == "close" and now >= self._close_after.get(key, 0):
             # One that could not be closed is not tried again at once.
             self._close_after[key] = now + CLOSE_RETRY_SECS
-            self._orders.close_position(*key, "open for longer than max_position_secs")
+            self._orders.latch.close_position(*key, "open for longer than max_position_secs")

@@ -11,7 +11,8 @@ import trio
 
 from trade_runtime.errors import ConfigError
 from trade_runtime.machines.breakers import BreakerLimits, Breakers
-from trade_runtime.managers.orders import HOW, OrderManager
+from trade_runtime.managers.latch import HOW
+from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.state import StateManager
 from trade_runtime.model.records import TradingMode
@@ -85,7 +86,7 @@ class RiskWatch:
                 by=latch.by,
                 **HOW,
             )
-            self._orders.enforce_latch()
+            self._orders.latch.enforce()
         self._orders.on_booked = self._booked
         if self.breakers is None:
             return
@@ -94,7 +95,7 @@ class RiskWatch:
             if tap is not None:
                 view.quote_taps.append(tap)
         self._orders.on_rejected = self._rejected
-        self._orders.on_resumed = self.breakers.resumed
+        self._orders.latch.on_resumed = self.breakers.resumed
         self.step()
 
     def step(self) -> None:
@@ -113,14 +114,14 @@ class RiskWatch:
             self.breakers.on_fill(self._clock.now_ns())
         # A position that shrank leaves less for the orders that rest to close.
         if self._orders.gate.mode is TradingMode.REDUCE_ONLY:
-            self._orders.enforce_latch()
+            self._orders.latch.enforce()
 
     def _rejected(self) -> None:
         assert self.breakers is not None
         self.breakers.on_reject(self._clock.now_ns())
 
     def _trip(self, reason: str) -> None:
-        self._orders.restrict(self._action, reason, BY)
+        self._orders.latch.restrict(self._action, reason, BY)
 
 
 def _check_currencies(settings: RiskSettings, prices: PriceManager) -> None:

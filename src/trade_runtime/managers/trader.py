@@ -277,7 +277,7 @@ class Trader:
 
         Every entry order is cancelled; from here only cancels and stop-losses leave.
         """
-        self._orders.restrict(TradingMode.HALTED, reason, f"strategy {self.strategy}")
+        self._orders.latch.restrict(TradingMode.HALTED, reason, f"strategy {self.strategy}")
 
     def reduce_only(self, reason: str) -> None:
         """Let every strategy only make positions smaller until an operator resumes trading.
@@ -285,7 +285,7 @@ class Trader:
         Entry orders that could open or enlarge a position are cancelled. It lasts over restarts,
         and changes nothing where trading is halted.
         """
-        self._orders.restrict(TradingMode.REDUCE_ONLY, reason, f"strategy {self.strategy}")
+        self._orders.latch.restrict(TradingMode.REDUCE_ONLY, reason, f"strategy {self.strategy}")
 
     def flatten(self, instrument: str | None = None, reason: str = "") -> None:
         """Cancel the strategy's entry orders and close its positions at the market.
@@ -306,4 +306,4 @@ class Trader:
         gate = self._orders.gate
         if gate.halted is not None or gate.mode is TradingMode.HALTED:
             raise OrderRefused("halted", f"trading is halted: {gate.halted or gate.mode_reason}")
-        self._orders.flatten(reason, strategy=self.strategy, instrument=own)
+        self._orders.latch.flatten(reason, strategy=self.strategy, instrument=own)
