@@ -15,7 +15,7 @@ from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import OrderSpec, OrderType, Side, TimeInForce
 from trade_runtime.protocols import Clock, Environment
-from trade_runtime.venues.paper import ExchangeRecord, MemoryRecord, PaperExchange
+from trade_runtime.venues.paper import ExchangeRecord, MemoryRecord, PaperExchange, PaperSettings
 
 PAPER = VenueName("paper")
 ETH = InstrumentId("ETHUSDT.paper")
@@ -27,7 +27,7 @@ ETHUSDT = Instrument(
     lot=Decimal("0.0001"),
     min_notional=Decimal(5),
 )
-BALANCES = {Currency("USDT"): Decimal(10_000), Currency("ETH"): Decimal(5)}
+BALANCES = {"USDT": Decimal(10_000), "ETH": Decimal(5)}
 
 
 class StillClock:
@@ -122,7 +122,7 @@ class World:
 
     def reopen(self) -> None:
         self.exchange = PaperExchange(
-            PAPER, self.record, self.clock, balances=BALANCES, fee_bps=self.fee_bps
+            PAPER, self.record, self.clock, PaperSettings(balances=BALANCES, fee_bps=self.fee_bps)
         )
 
     def sees(self, bid: float, ask: float, bid_size: float = 1.0, ask_size: float = 1.0) -> str:

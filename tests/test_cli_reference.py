@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from trade_runtime.cli.backtest import backtest_command
 from trade_runtime.cli.check import check_command
 from trade_runtime.cli.main import COMMANDS, cli
 from trade_runtime.cli.replay import replay_command
@@ -44,6 +45,7 @@ def test_every_command_is_in_the_table() -> None:
         ("`check`", check_command),
         ("`verify`", verify_command),
         ("`resume`", resume_command),
+        ("`backtest`", backtest_command),
         ("`replay`", replay_command),
     ],
 )

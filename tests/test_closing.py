@@ -15,8 +15,8 @@ from tests.support.values import BTC, ETH
 from tests.support.world import Hand, World, settle, until
 from trade_runtime.errors import OrderRefused, RuntimeFault
 from trade_runtime.machines.order import OrderUpdate
-from trade_runtime.managers.closing import CLOSE_WITHIN_SECS
-from trade_runtime.managers.protect import GUARD_SECS
+from trade_runtime.managers.closing import CLOSE_WITHIN_NS
+from trade_runtime.managers.protect import GUARD_NS
 from trade_runtime.model.orders import OrderType
 from trade_runtime.runtime import create_runtime
 
@@ -68,7 +68,7 @@ async def test_a_position_that_could_not_be_closed_is_protected_again(tmp_path: 
             bare_at = trio.current_time()
             await until(lambda: world.resting(protective=True))
             grace_secs = 1.0
-            assert trio.current_time() - bare_at <= grace_secs + GUARD_SECS + 2 * LATENCY_SECS
+            assert trio.current_time() - bare_at <= grace_secs + GUARD_NS / 1e9 + 2 * LATENCY_SECS
             assert Decimal(1) == hand.quantity
     (line,) = [line for line in logs if line["event"] == "Position could not be closed"]
     assert ("error", "enough") == (line["log_level"], line["why"])
@@ -88,7 +88,7 @@ async def test_an_answer_that_never_comes_ends_in_protection(tmp_path: Path) -> 
         await until(lambda: not world.resting(protective=True))
         bare_at = trio.current_time()
         await until(lambda: world.resting(protective=True))
-        assert trio.current_time() - bare_at <= CLOSE_WITHIN_SECS + GUARD_SECS + 0.2
+        assert trio.current_time() - bare_at <= (CLOSE_WITHIN_NS + GUARD_NS) / 1e9 + 0.2
         assert Decimal(1) == hand.quantity
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trade_runtime.managers.feed import Feed, InstrumentView
+from trade_runtime.managers.feed import Feed
+from trade_runtime.managers.view import InstrumentView
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Trade
 from trade_runtime.model.orders import Side

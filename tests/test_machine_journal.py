@@ -12,20 +12,25 @@ from hypothesis import strategies as st
 from tests.support.values import SELL, accepted, closed, fill, rejected, spec
 from trade_runtime.errors import StoreDamaged
 from trade_runtime.machines.journal import GENESIS, check_chain, digest, make_record, read_event
-from trade_runtime.model.events import CancelRejected
+from trade_runtime.model.events import AmendRejected, CancelRejected, OrderAmended
 from trade_runtime.model.ids import ClientOrderId, StrategyName
 from trade_runtime.model.orders import ReportStatus
 from trade_runtime.model.records import (
     KINDS,
+    AmendRequested,
     CancelRequested,
     JournalEvent,
+    LatchCleared,
+    LatchSet,
     OrderDropped,
+    OrderReleased,
     OrderSent,
     OrderUnknown,
     RuntimeStarted,
     RuntimeStopped,
     StrategyStopped,
     TradingHalted,
+    TradingMode,
 )
 from trade_runtime.protocols import Record
 
@@ -43,6 +48,12 @@ EVENTS: list[JournalEvent] = [
     closed(status=ReportStatus.EXPIRED, filled="0.10"),
     rejected(reason="größer als erlaubt ☠"),
     OrderDropped(ID, "halted"),
+    AmendRequested(ID, Decimal("0.20"), Decimal("99.9"), None),
+    OrderAmended(ID, Decimal("0.20"), Decimal("99.9"), None, 8),
+    AmendRejected(ID, "too late", 9),
+    OrderReleased(ID, Decimal("0.10"), "order t-0 filled"),
+    LatchSet(TradingMode.HALTED, "daily loss", "risk"),
+    LatchCleared("operator", "looked at it"),
     TradingHalted("SIGTERM"),
     StrategyStopped(StrategyName("maker"), "failed", "ValueError: oops"),
     RuntimeStopped("SIGTERM", "clean"),

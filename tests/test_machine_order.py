@@ -79,7 +79,11 @@ class TestTable:
 
     def test_a_sent_order_never_goes_back_to_pending(self) -> None:
         """An order that left is never again one that may be sent: that would send it twice."""
-        assert OrderState.PENDING not in TRANSITIONS.values()
+        ways_back = [pair for pair, after in TRANSITIONS.items() if after is OrderState.PENDING]
+        assert {
+            (OrderState.HELD, OrderInput.RELEASED),
+            (OrderState.PENDING, OrderInput.AMENDED),
+        } == set(ways_back)
         ways_to_sent = [pair for pair, after in TRANSITIONS.items() if after is OrderState.SENT]
         assert [(OrderState.PENDING, OrderInput.SENT)] == ways_to_sent
 

@@ -13,8 +13,8 @@ from tests.support.values import BTC, ETH, quote
 from tests.support.world import Hand, World, settle, until
 from trade_runtime.errors import ConfigError, OrderRefused
 from trade_runtime.machines.order_book import OrderBook
-from trade_runtime.managers.feed import InstrumentView, MarketStats
 from trade_runtime.managers.prices import PriceManager
+from trade_runtime.managers.view import InstrumentView, MarketStats
 from trade_runtime.model.market import Bar, Quote, Trade
 
 NEVER: dict[str, Any] = {"stale_after_secs": 10_000, "ping_secs": 10_000}

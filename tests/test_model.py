@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.values import BUY, ETH, RULES, SELL, quote
+from tests.support.values import BUY, ETH, RULES, SELL, quote, spec
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.model.instrument import Instrument, OffGrid, exact
-from trade_runtime.model.orders import OrderSpec
 
 STEPS = st.integers(0, 8).map(lambda digits: Decimal(1).scaleb(-digits))
 
@@ -130,4 +129,5 @@ def test_values_cannot_be_changed() -> None:
         quote().bid = 1.0  # type: ignore[misc]
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         RULES.tick = Decimal(1)  # type: ignore[misc]
-    assert attrs.fields(OrderSpec).client_order_id.name == "client_order_id"
+    with pytest.raises(AttributeError):
+        spec().quantity = Decimal(2)  # type: ignore[misc]

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from tests.paper_world import ETHUSDT, World, order_id, spec, trade
 from trade_runtime.errors import VenueError
@@ -247,7 +248,7 @@ class TestRefusals:
     def test_prices_that_do_not_go_with_the_type(
         self, world: World, kind: OrderType, price: str | None, trigger: str | None, reason: str
     ) -> None:
-        order = attrs.evolve(spec("a", Side.BUY, "1", price, trigger=trigger), type=kind)
+        order = replace(spec("a", Side.BUY, "1", price, trigger=trigger), type=kind)
         [event] = world.exchange.submit(order)
         assert getattr(event, "reason", "") == reason
 

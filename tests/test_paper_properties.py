@@ -15,7 +15,7 @@ from trade_runtime.model.ids import Currency
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ReportStatus, Side, TimeInForce
 from trade_runtime.venues.paper import MemoryRecord, PaperExchange
-from trade_runtime.venues.paper.money import affordable, cost, fee_of, plus, times
+from trade_runtime.venues.paper.money import affordable, cost, fee_of, plus, rate_of, times
 from trade_runtime.venues.paper.record import Step
 
 USDT, BASE = Currency("USDT"), Currency("ETH")
@@ -160,17 +160,19 @@ def test_the_parts_of_an_order_never_cost_more_than_the_whole(
     lots: list[int], ticks: int, tenth_bps: int
 ) -> None:
     """So what a resting order locks pays for its fills, in however many parts they come."""
-    price, bps = Decimal(ticks) / 100, Decimal(tenth_bps) / 10
-    parts = [Decimal(one) / 10_000 for one in lots]
-    assert sum(cost(part, price, bps) for part in parts) <= cost(sum(parts, Decimal(0)), price, bps)
+    price, rate = Decimal(ticks) / 100, rate_of(Decimal(tenth_bps) / 10)
+    parts = [times(Decimal(one) / 10_000, price) for one in lots]
+    assert sum(cost(part, rate) for part in parts) <= cost(sum(parts, Decimal(0)), rate)
 
 
 @given(st.integers(0, 10**14), st.integers(1, 10**8), st.integers(0, 99_999))
 def test_affordable_is_the_most_that_money_buys(funds: int, ticks: int, tenth_bps: int) -> None:
-    money, price, bps = Decimal(funds) / 10**6, Decimal(ticks) / 100, Decimal(tenth_bps) / 10
+    money, price = Decimal(funds) / 10**6, Decimal(ticks) / 100
+    rate = rate_of(Decimal(tenth_bps) / 10)
     one = Instrument(ETH, BASE, USDT, tick=Decimal("0.01"), lot=Decimal("0.0001"))
-    most = affordable(one, money, price, bps)
-    assert cost(most, price, bps) <= money < cost(plus(most, one.lot), price, bps)
+    most = affordable(one, money, price, rate)
+    more = plus(most, one.lot)
+    assert cost(times(most, price), rate) <= money < cost(times(more, price), rate)
 
 
 @pytest.mark.parametrize(
@@ -178,4 +180,4 @@ def test_affordable_is_the_most_that_money_buys(funds: int, ticks: int, tenth_bp
     [("100", "10", "0.1"), ("0.00001999", "10", "0.00000001"), ("33.33", "7.5", "0.02499750")],
 )
 def test_fees_are_rounded_down_to_eight_decimals(notional: str, bps: str, fee: str) -> None:
-    assert fee_of(Decimal(notional), Decimal(bps)) == Decimal(fee)
+    assert fee_of(Decimal(notional), rate_of(Decimal(bps))) == Decimal(fee)

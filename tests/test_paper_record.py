@@ -125,10 +125,10 @@ def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     World(record)
     record.close()
     with sqlite3.connect(path) as later:
-        later.execute("PRAGMA user_version = 2")
+        later.execute("PRAGMA user_version = 3")
     later.close()
     before = path.read_bytes()
-    with pytest.raises(StoreDamaged, match=r"paper\.sqlite: has schema 2.*upgrade trade_runtime"):
+    with pytest.raises(StoreDamaged, match=r"paper\.sqlite: has schema 3.*upgrade trade_runtime"):
         SqliteRecord(path)
     assert path.read_bytes() == before
 

@@ -64,7 +64,7 @@ class Sink:
 
 def new_exchange(record: MemoryRecord | None = None) -> PaperExchange:
     exchange = PaperExchange(
-        PAPER, record or MemoryRecord(), TrioClock(), balances=BALANCES, fee_bps=Decimal(10)
+        PAPER, record or MemoryRecord(), TrioClock(), PaperSettings(balances=BALANCES)
     )
     exchange.adopt([ETHUSDT])
     exchange.on_quote(quote(99, 100))

@@ -14,7 +14,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from tests.replay_world import ETH, Sink, market, served, small_recording
+from tests.replay_world import BEGAN_MS, ETH, Sink, market, served, small_recording
 from trade_runtime.errors import ConfigError, VenueError
 from trade_runtime.replay import feed, serve_replay
 from trade_runtime.venues.binance.link import open_link
@@ -231,6 +231,34 @@ async def test_rest_follows_the_newest_stream(recording: Path) -> None:
         async with client(port):
             again = await rest(port, "/api/v3/depth", symbol="ETHUSDT")
             assert again["lastUpdateId"] == 1029
+
+
+async def test_klines_are_made_of_the_trades_so_far(tmp_path: Path) -> None:
+    """As many as are known whole: not that of the oldest trade, whose beginning nobody recorded."""
+    path = small_recording(tmp_path / "r", 120, gap_ms=100)
+    async with served(path, at_end="hold") as port:
+        asked = {"symbol": "ETHUSDT", "interval": "1s"}
+        assert await rest(port, "/api/v3/klines", **asked) == []
+        async with client(port) as ws:
+            await messages(ws, 3 * 120)
+            klines = await rest(port, "/api/v3/klines", **asked)
+            second = BEGAN_MS // 1000
+            assert [row[0] // 1000 - second for row in klines] == list(range(1, 12))
+            assert [(row[6] - row[0], row[8], row[5]) for row in klines] == [
+                (999, 10, "2.50000000")
+            ] * 11
+            assert all(float(row[3]) <= float(row[4]) <= float(row[2]) for row in klines)
+            until = str(BEGAN_MS + 2_000)
+            some = await rest(port, "/api/v3/klines", **asked, endTime=until, limit="1")
+            assert some == [klines[1]]
+            assert await rest(port, "/api/v3/klines", symbol="ETHUSDT", interval="2s") == (
+                400,
+                -1120,
+            )
+            async with market(port) as spot:
+                # By the server's clock, which is the recorder's, five seconds behind the venue's.
+                bars = await spot.bars(ETH, 2.0, 3)
+                assert [b.open_ns // 10**9 - second for b in bars] == [1, 2, 3, 4]
 
 
 async def test_a_recording_without_a_snapshot_opens_with_an_empty_book(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NewType, Union
 import attrs
 import pytest
 
-from trade_runtime.settings import Settings, StrategySettings, VenueTable
+from trade_runtime.settings import InstrumentSettings, Settings, StrategySettings, VenueTable
 from trade_runtime.settings.reader import fields_by_key
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "configuration.md"
@@ -54,6 +54,8 @@ def declared() -> dict[str, type[Any]]:
     for key, (_, kind) in fields_by_key(Settings).items():
         if key == "venues":
             found[SPECIAL[key]] = VenueTable
+        elif key == "instruments":
+            found["[instruments]"] = InstrumentSettings
         elif key == "strategies":
             found[SPECIAL[key]] = StrategySettings
         else:
@@ -72,10 +74,14 @@ def type_in_words(kind: Any) -> str:
         kind = kind.__supertype__
     arguments = typing.get_args(kind)
     origin = typing.get_origin(kind)
+    if kind is Any:
+        return "date"
     if origin in (Union, types.UnionType):
         return type_in_words(next(item for item in arguments if item is not type(None)))
     if origin is Literal:
         return " ".join(f'`"{choice}"`' for choice in arguments)
+    if origin is tuple and attrs.has(arguments[0]):
+        return "array of tables"
     if origin is tuple:
         return f"array of {type_in_words(arguments[0])}s"
     if origin is Mapping:

@@ -92,7 +92,7 @@ async def test_a_second_signal_forces_the_exit(tmp_path: Path, process: Process)
             guard._on_signal(signal.SIGINT, None)
     (line,) = [line for line in logs if line["event"] == "Forced exit requested"]
     assert ("critical", "second signal (SIGINT)") == (line["log_level"], line["reason"])
-    assert "--- task orders/protection-guard" in line["stack"]
+    assert "--- task orders/alarms" in line["stack"]
     assert "--- thread" in line["stack"]
     assert ([1], ["terminal"]) == (process.exits, whole)
     report = json.loads(guard.report_path.read_text(encoding="utf-8"))

@@ -76,8 +76,8 @@ class OrderRefused(StrategyError):
     """The runtime did not take an order. Nothing was recorded and nothing was sent.
 
     Attributes:
-        reason: one word of `risk`, `halted`, `reduce_only`, `stale`, `tick`, `lot`, `instrument`,
-            `venue`.
+        reason: one word of `risk`, `halted`, `reduce_only`, `stale`, `warmup`, `tick`, `lot`,
+            `instrument`, `amend`, `venue`.
         detail: a sentence that names the limit or the rule and the value that broke it.
     """
 

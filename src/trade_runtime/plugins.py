@@ -9,12 +9,13 @@ from typing import TypeVar
 import attrs
 
 from trade_runtime.errors import ConfigError
-from trade_runtime.protocols import StorePlugin, VenuePlugin
+from trade_runtime.protocols import HistoryPlugin, StorePlugin, VenuePlugin
 
 T = TypeVar("T")
 
 VENUES = "trade_runtime.venues"
 STORES = "trade_runtime.stores"
+HISTORIES = "trade_runtime.histories"
 
 
 class EntryPoints(Mapping[str, T]):
@@ -45,13 +46,16 @@ class EntryPoints(Mapping[str, T]):
 
 @attrs.frozen
 class Plugins:
-    """The plug-ins a runtime may use: venues by kind, stores by URL scheme."""
+    """The plug-ins a runtime may use: venues by kind, stores by URL scheme, histories by format."""
 
     venues: Mapping[str, VenuePlugin] = attrs.field(
         factory=lambda: EntryPoints(VENUES, VenuePlugin)
     )
     stores: Mapping[str, StorePlugin] = attrs.field(
         factory=lambda: EntryPoints(STORES, StorePlugin)
+    )
+    histories: Mapping[str, HistoryPlugin] = attrs.field(
+        factory=lambda: EntryPoints(HISTORIES, HistoryPlugin)
     )
 
     def store(self, url: str) -> tuple[StorePlugin, str]:

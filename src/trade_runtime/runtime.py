@@ -27,14 +27,14 @@ from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, file_name, iso
 from trade_runtime.lifecycle.tasks import first_of
 from trade_runtime.loading import load_strategies
-from trade_runtime.managers.operating import Operated
 from trade_runtime.managers.prices import PriceManager, open_prices, watched
 from trade_runtime.managers.state import StateManager, flushed, open_state
 from trade_runtime.managers.strategies import StrategyHost, check_strategies, open_strategies
-from trade_runtime.managers.trading import open_orders
+from trade_runtime.managers.trading import Trading, open_orders
 from trade_runtime.managers.venues import VenueManager, open_venues
 from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.records import RuntimeStopped
+from trade_runtime.operator import OperatorCalls
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Clock, Environment
 from trade_runtime.settings import Settings
@@ -45,11 +45,12 @@ log = structlog.get_logger("runtime")
 stop_log = structlog.get_logger("shutdown")
 """The steps of the stop: they have a level of their own, `shutdown.log_level`."""
 
+
 TURN_SECS = 0.1
 """How often, during a stop, the loop shows that it turns."""
 
 
-class Runtime(Operated):
+class Runtime(OperatorCalls):
     """A handle to a running runtime: look at it, ask it to stop, wait for its report.
 
     Made by `open_runtime`. The attributes named after layers are None until that layer is open, and
@@ -73,7 +74,7 @@ class Runtime(Operated):
         self.venues: VenueManager | None = None
         self.state: StateManager | None = None
         self.prices: PriceManager | None = None
-        self.trading = None
+        self.trading: Trading | None = None
         self.hosts: list[StrategyHost] = []
         self.started_at = iso(clock.now_ns())
         self._strategies = strategies
@@ -208,7 +209,7 @@ class Runtime(Operated):
             ) as self.trading,
             open_strategies(
                 self._strategies,
-                {StrategyName(s.name): s.bar_secs for s in settings.strategies},
+                {StrategyName(s.name): s.bar_plan for s in settings.strategies},
                 self.prices,
                 self.trading.orders,
                 ladder,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from trade_runtime.machines.order import Order, OrderInput, OrderState
 from trade_runtime.model.events import Fill, OrderAccepted, OrderClosed, OrderRejected
 from trade_runtime.model.ids import (
@@ -73,8 +75,11 @@ def spec(
 
 def order(asked: OrderSpec, state: OrderState = OrderState.OPEN) -> Order:
     """An order in a state, by the shortest way there."""
+    if state is OrderState.HELD:
+        asked = replace(asked, parent=ClientOrderId("t-0"))
     made = Order(asked)
     ways = {
+        OrderState.HELD: [],
         OrderState.PENDING: [],
         OrderState.SENT: [OrderInput.SENT],
         OrderState.UNKNOWN: [OrderInput.SENT, OrderInput.UNKNOWN],

@@ -83,6 +83,7 @@ class Result:
         start_balances: by currency, what they held at first.
         samples: the course of the account, thinned to a bounded number.
         strategies: one for each strategy.
+        quotes: the quote currency of each instrument.
         latch: why trading was halted or restricted to the end; empty where it was not.
     """
 
@@ -106,9 +107,19 @@ class Result:
     start_balances: Mapping[Currency, Decimal]
     samples: Sequence[Sample]
     strategies: Sequence[StrategyResult]
+    quotes: Mapping[InstrumentId, Currency]
     latch: str = ""
 
     @property
     def us_per_event(self) -> float:
         """Microseconds of the event loop for each event."""
         return self.engine_secs / self.events * 1e6 if self.events else 0.0
+
+    def max_drawdown(self, currency: Currency) -> float:
+        """Return how far the profit in `currency` fell at most from its highest, as sampled."""
+        peak = fall = 0.0
+        for sample in self.samples:
+            pnl = sample.pnl.get(currency, 0.0)
+            peak = max(peak, pnl)
+            fall = max(fall, peak - pnl)
+        return fall

@@ -17,9 +17,9 @@ from trade_runtime.cli.preflight import read_journal
 from trade_runtime.errors import TradeRuntimeError
 from trade_runtime.lifecycle.report import iso
 from trade_runtime.machines.journal import make_record, read_event
-from trade_runtime.managers.operating import OPERATOR
 from trade_runtime.managers.state import READ_BATCH, replay
 from trade_runtime.model.records import KINDS, LatchCleared, LatchSet
+from trade_runtime.operator import OPERATOR
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Record, Store
 from trade_runtime.settings import Settings

@@ -69,6 +69,8 @@ class SignalGuard:
         """Where a forced exit leaves a copy of its report."""
         self.before_exit: Callable[[], None] = lambda: None
         """Called first by a forced exit: makes the terminal whole again."""
+        self.on_first: Callable[[str], None] = lambda name: None
+        """Called with the name of the first signal, by who has no runtime to bind: a backtest."""
         self._runtime: Runtime | None = None
         self._preparing: trio.CancelScope | None = None
         self._released = False
@@ -138,6 +140,7 @@ class SignalGuard:
             if number != HANGUP:
                 self.force_exit(f"second signal ({name})", frame)
             return
+        self.on_first(name)
         self.arm_cap()
         if self._token is not None:
             with contextlib.suppress(trio.RunFinishedError):

@@ -1,8 +1,10 @@
 """Positions: a fold of fills, in exact decimals.
 
 A position belongs to the strategy whose fills made it. Its average price is that of what is open;
-closing a part of it realises profit against that average. Fees are kept by currency and are not in
-the average price.
+closing a part of it realises profit against that average, for a contract times its multiplier. Fees
+are kept by the currency that they were paid in, whichever that is, and are neither in the average
+price nor in the profit. A fee in the base currency makes the account smaller and not the position,
+which is the sum of the fills.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from decimal import Decimal
 
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import Currency, InstrumentId, StrategyName
-from trade_runtime.model.orders import ZERO
+from trade_runtime.model.orders import ZERO, Side
+
+ONE = Decimal(1)
 
 
 class Position:
@@ -22,6 +26,7 @@ class Position:
         "average_price",
         "fees",
         "instrument",
+        "multiplier",
         "opened_ns",
         "quantity",
         "realised",
@@ -31,6 +36,8 @@ class Position:
     def __init__(self, strategy: StrategyName, instrument: InstrumentId) -> None:
         self.strategy = strategy
         self.instrument = instrument
+        self.multiplier = ONE
+        """How much of the base currency a unit of it stands for."""
         self.quantity = ZERO
         """In the base currency, signed."""
         self.average_price = ZERO
@@ -43,19 +50,24 @@ class Position:
 
     def unrealised(self, price: Decimal) -> Decimal:
         """Return the profit of what is open if it were closed at `price`, before fees."""
-        return (price - self.average_price) * self.quantity
+        return (price - self.average_price) * self.quantity * self.multiplier
 
     def apply(self, fill: Fill) -> None:
         """Take a fill."""
-        self.fees[fill.fee_currency] = self.fees.get(fill.fee_currency, ZERO) + fill.fee
-        before = self.quantity
-        after = before + fill.side.sign * fill.quantity
-        if before * fill.side.sign >= 0:  # opening, or adding to it
-            cost = abs(before) * self.average_price + fill.quantity * fill.price
+        fees, currency = self.fees, fill.fee_currency
+        fees[currency] = fees[currency] + fill.fee if currency in fees else fill.fee
+        self.multiplier = fill.multiplier
+        before, quantity = self.quantity, fill.quantity
+        buys = fill.side is Side.BUY
+        after = before + quantity if buys else before - quantity
+        if not before:
+            self.average_price = fill.price
+        elif (before > 0) is buys:  # adding to it
+            cost = abs(before) * self.average_price + quantity * fill.price
             self.average_price = cost / abs(after)
         else:
-            closed = min(abs(before), fill.quantity)
-            gain = (fill.price - self.average_price) * closed
+            closed = min(abs(before), quantity)
+            gain = (fill.price - self.average_price) * closed * fill.multiplier
             self.realised += gain if before > 0 else -gain
             if after * before < 0:  # through zero: what is left opened at this price
                 self.average_price = fill.price

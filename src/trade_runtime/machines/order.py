@@ -1,12 +1,16 @@
 """The life of one order.
 
 Theory of operation: an order is PENDING once its intent is recorded, SENT once it left for the
-venue, OPEN once the venue told that it holds it. It is UNKNOWN when no outcome came in time, or
-when the process died meanwhile: then only the venue's answer to a query moves it on. FILLED,
-CANCELLED, EXPIRED and REJECTED are the venue's words for an end; DROPPED is ours, for an intent
-that provably never became an order. What happened is looked up in `TRANSITIONS`; a pair that is not
-there raises `InvalidTransition` and changes nothing. Events that may come late, twice or out of
-order stand there as explicit loops.
+venue, OPEN once the venue told that it holds it. One that waits for another order's fill, or whose
+trigger the runtime itself watches, is HELD until it is released: then it is PENDING like any other.
+It is UNKNOWN when no outcome came in time, or when the process died meanwhile: then only the
+venue's answer to a query moves it on. FILLED, CANCELLED, EXPIRED and REJECTED are the venue's words
+for an end; DROPPED is ours, for an intent that provably never became an order. What happened is
+looked up in `TRANSITIONS`; a pair that is not there raises `InvalidTransition` and changes nothing.
+Events that may come late, twice or out of order stand there as explicit loops.
+
+An amend changes an order's numbers and not where it stands. While one is under way the order is
+counted with the larger of the two quantities.
 
 An order that ended is `settled` only when its own fills add up to what the venue says it executed:
 until then a fill is still under way and the order is kept in mind.
@@ -17,16 +21,19 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
-import attrs
+import msgspec
+from msgspec.structs import replace
 
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, TradeId, VenueOrderId
 from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, ReportStatus, Side
+from trade_runtime.model.records import AmendRequested
 
 
 class OrderState(StrEnum):
     """Where an order stands."""
 
+    HELD = "held"
     PENDING = "pending"
     SENT = "sent"
     UNKNOWN = "unknown"
@@ -41,9 +48,11 @@ class OrderState(StrEnum):
 class OrderInput(StrEnum):
     """What can happen to an order."""
 
+    RELEASED = "released"
     SENT = "sent"
     UNKNOWN = "unknown"
     ACCEPTED = "accepted"
+    AMENDED = "amended"
     FILL = "fill"
     FILLED = "filled"
     CANCELLED = "cancelled"
@@ -52,8 +61,18 @@ class OrderInput(StrEnum):
     DROPPED = "dropped"
 
 
-LIVE_STATES = frozenset({OrderState.PENDING, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPEN})
+LIVE_STATES = frozenset(
+    {
+        OrderState.HELD,
+        OrderState.PENDING,
+        OrderState.SENT,
+        OrderState.UNKNOWN,
+        OrderState.OPEN,
+    }
+)
 """The states in which an order may rest, or come to rest, at the venue."""
+
+_AWAY = (OrderState.SENT, OrderState.UNKNOWN)
 
 CLOSING_INPUT = {
     ReportStatus.FILLED: OrderInput.FILLED,
@@ -66,6 +85,10 @@ CLOSING_INPUT = {
 def _table() -> dict[tuple[OrderState, OrderInput], OrderState]:
     s, i = OrderState, OrderInput
     table = {
+        (s.HELD, i.RELEASED): s.PENDING,
+        (s.HELD, i.DROPPED): s.DROPPED,
+        (s.HELD, i.AMENDED): s.HELD,  # nothing has left: the numbers are ours to change
+        (s.PENDING, i.AMENDED): s.PENDING,
         (s.PENDING, i.SENT): s.SENT,
         (s.PENDING, i.UNKNOWN): s.UNKNOWN,  # the process died with the intent in hand
         (s.PENDING, i.DROPPED): s.DROPPED,
@@ -81,6 +104,7 @@ def _table() -> dict[tuple[OrderState, OrderInput], OrderState]:
     # The venue's word moves every order that may be there, also one that we had given up.
     for state in (s.SENT, s.UNKNOWN, s.OPEN, s.DROPPED):
         table[state, i.ACCEPTED] = s.OPEN
+        table[state, i.AMENDED] = s.OPEN
         table[state, i.FILL] = s.OPEN
         table[state, i.FILLED] = s.FILLED
         table[state, i.CANCELLED] = s.CANCELLED
@@ -89,7 +113,10 @@ def _table() -> dict[tuple[OrderState, OrderInput], OrderState]:
             table[state, i.REJECTED] = s.REJECTED
     # What comes after the end changes nothing but the fills.
     for state in (s.FILLED, s.CANCELLED, s.EXPIRED):
-        for what in (i.UNKNOWN, i.ACCEPTED, i.FILL, i.FILLED, i.CANCELLED, i.EXPIRED):
+        for what in (
+            *(i.UNKNOWN, i.ACCEPTED, i.AMENDED),
+            *(i.FILL, i.FILLED, i.CANCELLED, i.EXPIRED),
+        ):
             table[state, what] = state
     return table
 
@@ -108,21 +135,43 @@ class Order:
     """
 
     __slots__ = (
+        "amending",
         "cancel_requested",
         "closed_filled",
         "filled",
+        "is_live",
         "may_have_left",
         "notional",
+        "price",
+        "quantity",
+        "ready",
         "reason",
+        "released",
         "spec",
         "state",
         "trade_ids",
+        "trigger_price",
         "venue_order_id",
     )
 
     def __init__(self, spec: OrderSpec) -> None:
         self.spec = spec
-        self.state = OrderState.PENDING
+        waits_here = spec.parent is not None or spec.emulated
+        self.state = OrderState.HELD if waits_here else OrderState.PENDING
+        self.is_live = True
+        """It rests at the venue, may, or may come to."""
+        self.quantity = spec.quantity
+        """What it is for now, in the base currency: amended, or released for a part."""
+        self.price = spec.price
+        """The limit price, if it has one."""
+        self.trigger_price = spec.trigger_price
+        """The trigger of an order that waits for the market; of a trailing stop the first one."""
+        self.ready = ZERO
+        """How much of the order that it waits for was filled: for so much it may go."""
+        self.released = ZERO
+        """For how much it was let go so far, whatever became of that."""
+        self.amending: AmendRequested | None = None
+        """The amend that is under way."""
         self.venue_order_id: VenueOrderId | None = None
         self.filled = ZERO
         """The sum of its fills, in the base currency."""
@@ -163,32 +212,25 @@ class Order:
         return self.spec.type
 
     @property
-    def quantity(self) -> Decimal:
-        """What was asked for, in the base currency."""
-        return self.spec.quantity
-
-    @property
-    def price(self) -> Decimal | None:
-        """The limit price, if it has one."""
-        return self.spec.price
-
-    @property
-    def trigger_price(self) -> Decimal | None:
-        """The trigger of a stop."""
-        return self.spec.trigger_price
-
-    @property
     def remaining(self) -> Decimal:
         """What is not yet filled; counted in risk while the order is live."""
-        return self.spec.quantity - self.filled
+        return self.quantity - self.filled
+
+    @property
+    def worst_quantity(self) -> Decimal:
+        """What it may be for: of an order and of the amend that is under way the larger."""
+        amending = self.amending
+        return self.quantity if amending is None else max(self.quantity, amending.quantity)
 
     @property
     def outstanding(self) -> Decimal:
-        """What fills may still be told: of a live order all that remains, of one that ended what
-        the venue executed and has not told.
+        """What fills may still be told: of a live order all that may remain, of one that ended what
+        the venue executed and has not told. One that waits for its parent cannot fill.
         """
         if self.is_live:
-            return self.remaining
+            if self.state is OrderState.HELD and not self.spec.emulated:
+                return ZERO
+            return self.worst_quantity - self.filled
         return max((self.closed_filled or ZERO) - self.filled, ZERO)
 
     @property
@@ -197,19 +239,37 @@ class Order:
         return self.notional / self.filled if self.filled else None
 
     @property
-    def is_live(self) -> bool:
-        """It rests at the venue, may, or may come to."""
-        return self.state in LIVE_STATES
-
-    @property
     def ended(self) -> bool:
         """The venue, or we, said that it rests no more and will not."""
-        return self.state not in LIVE_STATES
+        return not self.is_live
 
     @property
     def settled(self) -> bool:
         """It ended, and every fill of it is known, so nothing more can come of it."""
-        return self.ended and (self.closed_filled is None or self.filled >= self.closed_filled)
+        return not self.is_live and (
+            self.closed_filled is None or self.filled >= self.closed_filled
+        )
+
+    def as_sent(self) -> OrderSpec:
+        """Return what is to be sent: what was asked for, with the numbers that hold now.
+
+        One that the runtime emulates is sent as what it becomes once its trigger was reached.
+        """
+        spec = self.spec
+        if spec.emulated:
+            return replace(
+                spec,
+                type=OrderType.MARKET if self.price is None else OrderType.LIMIT,
+                quantity=self.quantity,
+                price=self.price,
+                trigger_price=None,
+                trail=None,
+            )
+        numbers = (self.quantity, self.price, self.trigger_price)
+        if numbers == (spec.quantity, spec.price, spec.trigger_price):
+            return spec
+        quantity, price, trigger_price = numbers
+        return replace(spec, quantity=quantity, price=price, trigger_price=trigger_price)
 
     def apply(self, what: OrderInput, *, reason: str = "", filled: Decimal | None = None) -> None:
         """Move on by `TRANSITIONS`.
@@ -230,12 +290,42 @@ class Order:
             self.closed_filled = max(filled, self.closed_filled or ZERO)
         if reason and state is not self.state:
             self.reason = reason
-        self.state = state
-        if state in (OrderState.SENT, OrderState.UNKNOWN):
+        self._stand(state)
+        if state in _AWAY:
             self.may_have_left = True
-        # The venue closed it as executed in full, or its own fills say so.
-        if state is OrderState.OPEN and self.filled >= self.spec.quantity:
-            self.state = OrderState.FILLED
+
+    def _stand(self, state: OrderState) -> None:
+        # Its own fills may say that it is executed in full before the venue does.
+        if state is OrderState.OPEN and self.filled >= self.quantity:
+            state = OrderState.FILLED
+        self.state = state
+        self.is_live = state in LIVE_STATES
+
+    def release(self, quantity: Decimal) -> None:
+        """Let an order go that was held.
+
+        Raises:
+            InvalidTransition: it is not held, or for more than was asked for.
+        """
+        if not 0 < quantity <= self.quantity:
+            raise InvalidTransition(f"order {self.id}: released for {quantity} of {self.quantity}")
+        self.apply(OrderInput.RELEASED)
+        self.quantity = self.released = quantity
+
+    def amend(
+        self, quantity: Decimal, price: Decimal | None, trigger_price: Decimal | None
+    ) -> None:
+        """Take the numbers that the venue says it holds the order with.
+
+        Raises:
+            InvalidTransition: an order in this state cannot be amended; nothing was changed.
+        """
+        if (self.state, OrderInput.AMENDED) not in TRANSITIONS:
+            raise InvalidTransition(f"order {self.id} is {self.state}: amended cannot be")
+        self.amending = None
+        if self.is_live:
+            self.quantity, self.price, self.trigger_price = quantity, price, trigger_price
+        self.apply(OrderInput.AMENDED)
 
     def apply_fill(self, fill: Fill) -> bool:
         """Count a fill, once: False where its trade id was counted before.
@@ -246,37 +336,39 @@ class Order:
         """
         if fill.trade_id in self.trade_ids:
             return False
-        if self.filled + fill.quantity > self.spec.quantity:
+        filled = self.filled + fill.quantity
+        # A fill may be from before the venue made the order smaller.
+        if filled > self.worst_quantity and filled > self.spec.quantity:
             raise InvalidTransition(
                 f"order {self.id}: fill {fill.trade_id} of {fill.quantity} goes beyond"
-                f" {self.spec.quantity} ({self.filled} filled before)"
+                f" {self.worst_quantity} ({self.filled} filled before)"
             )
-        if (self.state, OrderInput.FILL) not in TRANSITIONS:
+        state = TRANSITIONS.get((self.state, OrderInput.FILL))
+        if state is None:
             raise InvalidTransition(f"order {self.id} is {self.state}: a fill cannot be")
         self.trade_ids.add(fill.trade_id)
-        self.filled += fill.quantity
+        self.filled = filled
         self.notional += fill.price * fill.quantity
-        self.apply(OrderInput.FILL)
+        self._stand(state)
         return True
 
     def __repr__(self) -> str:
         spec = self.spec
-        at = f" at {spec.price}" if spec.price is not None else ""
-        at += f" trigger {spec.trigger_price}" if spec.trigger_price is not None else ""
+        at = f" at {self.price}" if self.price is not None else ""
+        at += f" trigger {self.trigger_price}" if self.trigger_price is not None else ""
         return (
-            f"<Order {self.id} {spec.side} {self.filled}/{spec.quantity} {spec.instrument}"
+            f"<Order {self.id} {spec.side} {self.filled}/{self.quantity} {spec.instrument}"
             f" {spec.type}{at} {self.state}>"
         )
 
 
-@attrs.frozen
-class OrderUpdate:
+class OrderUpdate(msgspec.Struct, frozen=True):
     """What a strategy is told of an order of its own.
 
     Attributes:
         order: the order, as it now stands.
-        kind: `accepted`, `rejected`, `filled` (of a part or the whole), `cancelled`, `expired`,
-            `cancel_rejected`, `unknown` or `dropped`.
+        kind: `released`, `accepted`, `rejected`, `filled` (of a part or the whole), `cancelled`,
+            `expired`, `cancel_rejected`, `amended`, `amend_rejected`, `unknown` or `dropped`.
         reason: the venue's or the runtime's words for it.
         ts_ns: when, by the venue's clock where it was the venue that told.
     """

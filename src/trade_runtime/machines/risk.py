@@ -14,6 +14,7 @@ from decimal import Decimal
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.exposure import Exposure
 from trade_runtime.machines.limits import Markets, RiskLimits
+from trade_runtime.machines.order import Order
 from trade_runtime.machines.pace import Pace
 from trade_runtime.model.ids import Currency, InstrumentId, StrategyName
 from trade_runtime.model.instrument import Instrument, OffGrid
@@ -59,7 +60,14 @@ class RiskGate:
         """Whether a stop or the latch keeps orders from leaving."""
         return self.halted is not None or self.mode is not TradingMode.ACTIVE
 
-    def check(self, order: OrderSpec, instrument: Instrument, market_price: Decimal | None) -> None:
+    def check(
+        self,
+        order: OrderSpec,
+        instrument: Instrument,
+        market_price: Decimal | None,
+        *,
+        amends: Order | None = None,
+    ) -> None:
         """Let an order pass, or raise.
 
         Args:
@@ -67,13 +75,14 @@ class RiskGate:
             instrument: the rules of the instrument.
             market_price: what a market order would pay or get about now; None where no quote is
                 known or it is stale.
+            amends: the live order that is to be changed to this; it does not count beside it.
 
         Raises:
             OrderRefused: with the reason and the limit.
         """
         self._check_open(order)
         self._check_grid(order, instrument)
-        self._check_limits(order, instrument, market_price)
+        self._check_limits(order, instrument, market_price, amends)
 
     def passed(self, order: OrderSpec) -> None:
         """Count an order that passed and was recorded: for the pace, and to know it again."""
@@ -128,7 +137,11 @@ class RiskGate:
                     raise OrderRefused("tick", str(error)) from None
 
     def _check_limits(
-        self, order: OrderSpec, instrument: Instrument, market_price: Decimal | None
+        self,
+        order: OrderSpec,
+        instrument: Instrument,
+        market_price: Decimal | None,
+        amends: Order | None,
     ) -> None:
         limits = self._limits
         price = order.price or order.trigger_price or market_price
@@ -145,14 +158,16 @@ class RiskGate:
             if limits.price_collar_pct is not None:
                 self._check_collar(order, market_price)
             if not order.reduce_only:
-                self._check_entry(order, instrument, notional)
-            elif (order.strategy, order.instrument) not in self.closing:
+                self._check_entry(order, instrument, notional, amends)
+            elif (order.strategy, order.instrument) not in self.closing and amends is None:
                 self._check_repeated(order)
         elif self._exposure.closes(order):
             return
         largest = limits.max_position.get(order.instrument)
         if largest is not None:
             worst = self._exposure.worst_with(order)
+            if amends is not None:
+                worst -= amends.outstanding
             if worst > largest:
                 raise OrderRefused(
                     "risk",
@@ -160,7 +175,9 @@ class RiskGate:
                     f" max_position {largest} (open, in flight and unknown orders count in full)",
                 )
 
-    def _check_entry(self, order: OrderSpec, instrument: Instrument, notional: Decimal) -> None:
+    def _check_entry(
+        self, order: OrderSpec, instrument: Instrument, notional: Decimal, amends: Order | None
+    ) -> None:
         limits = self._limits
         most = limits.max_order_notional
         if most is not None and notional > most:
@@ -172,17 +189,10 @@ class RiskGate:
                 f"quantity {order.quantity} of {order.instrument} is above max_order_quantity"
                 f" {most}",
             )
-        if limits.max_open_orders is not None:
-            live = self._exposure.live_orders
-            if live >= limits.max_open_orders:
-                raise OrderRefused(
-                    "risk", f"{live} orders are live: max_open_orders {limits.max_open_orders}"
-                )
+        if amends is None:
+            self._check_another(order)
         if limits.max_quote_age_secs is not None:
             self._check_age(order.instrument, limits.max_quote_age_secs)
-        if (fast := self._pace.too_fast(order.created_ns)) is not None:
-            raise OrderRefused("risk", fast)
-        self._check_repeated(order)
         most = limits.max_exposure.get(instrument.quote)
         if most is not None:
             exposure = self.exposure(instrument.quote, order)
@@ -192,6 +202,19 @@ class RiskGate:
                     f"exposure in {instrument.quote} could reach {exposure:f}: above max_exposure"
                     f" {most} (open, in flight and unknown orders count in full)",
                 )
+
+    def _check_another(self, order: OrderSpec) -> None:
+        """Refuse one order more than may be live, or come so soon."""
+        limits = self._limits
+        if limits.max_open_orders is not None:
+            live = self._exposure.live_orders
+            if live >= limits.max_open_orders:
+                raise OrderRefused(
+                    "risk", f"{live} orders are live: max_open_orders {limits.max_open_orders}"
+                )
+        if (fast := self._pace.too_fast(order.created_ns)) is not None:
+            raise OrderRefused("risk", fast)
+        self._check_repeated(order)
 
     def _check_repeated(self, order: OrderSpec) -> None:
         if (repeated := self._pace.repeated(order)) is not None:

@@ -7,6 +7,7 @@ ended and are settled leave memory; the journal keeps them.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from hashlib import blake2b
@@ -23,21 +24,25 @@ from trade_runtime.machines.order import (
 )
 from trade_runtime.machines.profit import Profits
 from trade_runtime.model.events import (
+    AmendRejected,
     CancelRejected,
     Fill,
     OrderAccepted,
+    OrderAmended,
     OrderClosed,
     OrderRejected,
 )
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, VenueName, venue_of
 from trade_runtime.model.orders import ZERO, OrderSpec
 from trade_runtime.model.records import (
+    AmendRequested,
     CancelRequested,
     InstrumentListed,
     JournalEvent,
     LatchCleared,
     LatchSet,
     OrderDropped,
+    OrderReleased,
     OrderSent,
     OrderUnknown,
     ProfitMarked,
@@ -50,6 +55,8 @@ from trade_runtime.model.records import (
 MAX_GIVEN_UP = 1_000
 """Orders that may have left and that the venue then did not know: the latest are kept in mind."""
 
+TAG_LENGTH = 6
+
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -60,6 +67,29 @@ def _base36(number: int) -> str:
         text = _BASE36[digit] + text
         if not number:
             return text
+
+
+def new_tag(rng: random.Random) -> str:
+    """Return a prefix for the client order ids of a new journal."""
+    return "".join(rng.choice(_BASE36) for _ in range(TAG_LENGTH))
+
+
+def _keep(index: dict[ClientOrderId, Order], order: Order) -> None:
+    """Have an index hold an order exactly while it is live."""
+    if order.is_live:
+        index[order.id] = order
+    else:
+        index.pop(order.id, None)
+
+
+def _keep_in(
+    groups: dict[Any, dict[ClientOrderId, Order]], name: ClientOrderId | str, order: Order
+) -> None:
+    """The same in one of several indexes; one that is empty is forgotten."""
+    members = groups.setdefault(name, {})
+    _keep(members, order)
+    if not members:
+        del groups[name]
 
 
 class TradingState:
@@ -84,6 +114,10 @@ class TradingState:
         self._stops: dict[tuple[StrategyName, InstrumentId], dict[ClientOrderId, Order]] = {}
         self._live_of: dict[StrategyName, dict[ClientOrderId, Order]] = {}
         self._given_up: dict[ClientOrderId, Order] = {}
+        self.children: dict[ClientOrderId, dict[ClientOrderId, Order]] = {}
+        """Live orders that wait for, or follow, the fills of another: by that other's id."""
+        self.groups: dict[str, dict[ClientOrderId, Order]] = {}
+        """Live orders of each group of which one order's fills take the place of the others'."""
         self.clean = True
         """The last process stopped in order."""
         self.latch: LatchSet | None = None
@@ -140,7 +174,8 @@ class TradingState:
         """Return a digest of all that trading depends on: equal states have equal hashes."""
         lines = [f"{self.tag} {self.intents} {self.fills}"]
         lines += [
-            f"{order!r} {order.cancel_requested} {sorted(order.trade_ids)}"
+            f"{order!r} {order.cancel_requested} {order.ready} {order.released} {order.amending}"
+            f" {sorted(order.trade_ids)}"
             for order in sorted(self.orders.values(), key=lambda o: o.id)
         ]
         traded = (p for p in self.ledger if p.fees)  # one that was only asked for is not state
@@ -198,12 +233,55 @@ class TradingState:
         self._live_of.setdefault(order.strategy, {})[order.id] = order
         self.intents += 1
         self.exposure.order_changed(order)
-        if spec.protective and spec.trigger_price is not None:
-            key = spec.strategy, spec.instrument
-            self.stop_price[key] = spec.trigger_price
+        if spec.parent is not None:
+            self.children.setdefault(spec.parent, {})[order.id] = order
+        if spec.oco:
+            self.groups.setdefault(spec.oco, {})[order.id] = order
+        if order.state is not OrderState.HELD:
+            self._declare(order)
+        return order
+
+    def _declare(self, order: Order) -> None:
+        """Count an order that leaves for the venue as the protection that it is meant to be."""
+        if order.spec.protective and order.trigger_price is not None:
+            key = order.strategy, order.instrument
+            self.stop_price[key] = order.trigger_price
             self._stops.setdefault(key, {})[order.id] = order
             asked = sum((stop.remaining for stop in self.stops(*key)), ZERO)
             self.declared[key] = max(self.declared.get(key, ZERO), asked)
+
+    def _released(self, event: OrderReleased) -> Order | None:
+        order = self.orders.get(event.client_order_id)
+        if order is not None:
+            order.release(event.quantity)
+            # What is sent when the market reached its trigger protects nothing: it closes.
+            if not order.spec.emulated:
+                self._declare(order)
+            self._changed(order)
+        return order
+
+    def _amend_requested(self, event: AmendRequested) -> Order | None:
+        order = self.orders.get(event.client_order_id)
+        if order is not None:
+            order.amending = event
+            order.released += max(event.quantity - order.quantity, ZERO)
+            self._changed(order)
+        return order
+
+    def _amended(self, event: OrderAmended) -> Order | None:
+        order = self.orders.get(event.client_order_id)
+        if order is not None:
+            order.amend(event.quantity, event.price, event.trigger_price)
+            if order.is_live:
+                self._declare(order)
+            self._changed(order)
+        return order
+
+    def _amend_rejected(self, event: AmendRejected) -> Order | None:
+        order = self.orders.get(event.client_order_id)
+        if order is not None:
+            order.amending = None
+            self._changed(order)
         return order
 
     def _move(
@@ -217,8 +295,10 @@ class TradingState:
         order = self.orders.get(order_id)
         if order is None:
             return None
+        was_live = order.is_live
         order.apply(what, reason=reason, filled=filled)
-        self._changed(order)
+        if not (was_live and order.is_live):  # else neither what it may do nor where it is found
+            self._changed(order)
         return order
 
     def _accepted(self, event: OrderAccepted) -> Order | None:
@@ -238,14 +318,18 @@ class TradingState:
         if order is None or not order.apply_fill(fill):
             return None
         self.fills += 1
+        if order.id in self.children:
+            for child in self.children[order.id].values():
+                child.ready = order.filled
         venue = venue_of(fill.instrument)
-        self.last_fill_ns[venue] = max(fill.ts_ns, self.last_fill_ns.get(venue, 0))
+        if fill.ts_ns > self.last_fill_ns.get(venue, 0):
+            self.last_fill_ns[venue] = fill.ts_ns
         position = self.ledger.position(order.strategy, fill.instrument)
         before, realised = position.quantity, position.realised
         self.ledger.apply(order.strategy, fill)
         self.profits.filled(position, fill, before, position.realised - realised)
         self.exposure.position_changed(order.strategy, fill.instrument, position.quantity)
-        if before * position.quantity <= 0 and before:  # closed, or turned over
+        if before and before * position.quantity <= 0:  # closed, or turned over
             key = order.strategy, fill.instrument
             self.stop_price.pop(key, None)
             self.declared.pop(key, None)
@@ -254,17 +338,14 @@ class TradingState:
 
     def _changed(self, order: Order) -> None:
         self.exposure.order_changed(order)
-        own = self._live_of.setdefault(order.strategy, {})
-        if order.is_live:
-            own[order.id] = order
-        else:
-            own.pop(order.id, None)
-        if order.spec.protective:
-            stops = self._stops.setdefault((order.strategy, order.instrument), {})
-            if order.is_live:
-                stops[order.id] = order
-            else:
-                stops.pop(order.id, None)
+        spec = order.spec
+        _keep(self._live_of.setdefault(spec.strategy, {}), order)
+        if spec.protective and not spec.emulated and order.state is not OrderState.HELD:
+            _keep(self._stops.setdefault((spec.strategy, spec.instrument), {}), order)
+        if spec.parent is not None:
+            _keep_in(self.children, spec.parent, order)
+        if spec.oco:
+            _keep_in(self.groups, spec.oco, order)
         if not order.settled:
             return
         if order.state is OrderState.DROPPED and order.may_have_left:
@@ -305,6 +386,10 @@ class TradingState:
         Fill: _fill,
         CancelRequested: _cancel_requested,
         CancelRejected: _told,
+        AmendRequested: _amend_requested,
+        OrderAmended: _amended,
+        AmendRejected: _amend_rejected,
+        OrderReleased: _released,
         TradingHalted: _told,
         StrategyStopped: _told,
         RuntimeStopped: _stopped,

@@ -5,18 +5,15 @@ what rests for the position, and its stops where the account is a spot one, wait
 has told the end of each, and sends a market order for what is then open. If that is refused,
 rejected or not filled in time, it gives up, says so, and the protection guard puts the stop back.
 
-The logic is plain calls: `close`, and `step` as time goes on. `work` is the loop that calls `step`
-where trio is there; a backtest calls it itself.
+Plain calls: it goes on after each event of an order, and by an alarm when its time is up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 import attrs
 import structlog
-import trio
 
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import Order
@@ -26,13 +23,10 @@ from trade_runtime.model.orders import OrderType, Side
 
 log = structlog.get_logger("closing")
 
-CLOSE_WITHIN_SECS = 3.0
+CLOSE_WITHIN_NS = 3_000_000_000
 """How long the whole of it may take: then the closer gives up, and the guard protects again. So for
 about this long, and what the guard then needs, a position on a spot account may be without a stop.
 """
-
-STEP_SECS = 0.1
-"""How often the closer looks where no event of an order wakes it."""
 
 Key = tuple[StrategyName, InstrumentId]
 
@@ -42,7 +36,7 @@ class _Job:
     """One position that is being closed: what must end before, then the order that closes it."""
 
     reason: str
-    due: float
+    due_ns: int
     waiting: list[Order]
     order: Order | None = None
 
@@ -52,17 +46,12 @@ class Closer:
 
     Args:
         orders: places the orders; its gate lets nothing else be placed for a position meanwhile.
-        time: tells the seconds that deadlines are in; trio's clock unless told otherwise.
     """
 
-    def __init__(
-        self, orders: OrderManager, *, time: Callable[[], float] = trio.current_time
-    ) -> None:
+    def __init__(self, orders: OrderManager) -> None:
         self._orders = orders
-        self._time = time
         self._jobs: dict[Key, _Job] = {}
-        self._asked = trio.Event()
-        orders.latch.close_position = self.close
+        orders.close_position = self.close
 
     @property
     def busy(self) -> bool:
@@ -84,36 +73,41 @@ class Closer:
             for order in self._orders.trading.live_of(strategy)
             if order.instrument == instrument and (spot or not order.spec.protective)
         ]
-        self._jobs[key] = _Job(reason, self._time() + CLOSE_WITHIN_SECS, waiting)
+        now_ns = self._orders.clock.now_ns()
+        self._jobs[key] = _Job(reason, now_ns + CLOSE_WITHIN_NS, waiting)
         gate.closing[key] = reason
         log.info("Position is being closed", strategy=strategy, instrument=instrument, why=reason)
         for order in waiting:
             self._orders.cancel(order, f"its position is being closed: {reason}")
-        self._asked.set()
-        self.step(self._time())
+        self._orders.after_event = self._after_event
+        self._orders.alarms.set(now_ns + CLOSE_WITHIN_NS, self.step)
+        self.step(now_ns)
 
-    def step(self, now: float) -> None:
-        """Go on with every position that is being closed, as far as it goes by `now`."""
+    def _after_event(self) -> None:
+        self.step(self._orders.clock.now_ns())
+
+    def step(self, now_ns: int) -> None:
+        """Go on with every position that is being closed, as far as it goes by now."""
         for key, job in list(self._jobs.items()):
             if self._jobs.get(key) is job:
-                self._advance(key, job, now)
+                self._advance(key, job, now_ns)
 
-    def _advance(self, key: Key, job: _Job, now: float) -> None:
+    def _advance(self, key: Key, job: _Job, now_ns: int) -> None:
         order = job.order
         if order is None:
             if all(other.settled for other in job.waiting):
                 self._send(key, job)
-            elif now >= job.due:
+            elif now_ns >= job.due_ns:
                 self._give_up(key, job, "what rests for it was not cancelled in time")
         elif order.settled:
             if not self._quantity(key):
                 self._done(key)
                 log.info("Position is closed", strategy=key[0], instrument=key[1])
-            elif order.filled and now < job.due:  # the market held less than was open
+            elif order.filled and now_ns < job.due_ns:  # the market held less than was open
                 self._send(key, job)
             else:
                 self._give_up(key, job, f"the order was {order.state}: {order.reason}")
-        elif now >= job.due:
+        elif now_ns >= job.due_ns:
             self._orders.cancel(order, "not filled in time")
             self._give_up(key, job, "the order was not filled in time")
 
@@ -143,6 +137,8 @@ class Closer:
 
     def _done(self, key: Key) -> None:
         del self._jobs[key]
+        if not self._jobs:
+            self._orders.after_event = None
         self._orders.gate.closing.pop(key, None)
         self._orders.on_position(*key)
 
@@ -153,13 +149,3 @@ class Closer:
         """Let go of everything: the runtime stops, and protects what is open instead."""
         for key in list(self._jobs):
             self._done(key)
-
-    async def work(self) -> None:
-        """Call `step` as events come and time goes on, for ever."""
-        while True:
-            await self._asked.wait()
-            while self._jobs:
-                with trio.move_on_after(STEP_SECS):
-                    await self._orders.changed.park()
-                self.step(self._time())
-            self._asked = trio.Event()

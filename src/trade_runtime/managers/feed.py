@@ -1,24 +1,20 @@
 """One feed: the market data of one venue's instruments, over a stream or by polling.
 
 A stream that is lost, or silent for `stale_after_secs`, is *down*: strategies are told `on_stale`,
-polling begins at once and goes on until the stream brings something new. What a strategy sees never
-goes back in time: a quote, a trade or a book that is not newer than the last is dropped, so a
-source that starts again from an earlier point repeats nothing.
-
-The way of an event from the source to the strategies is plain calls, with no clock read on it.
+polling begins at once and goes on until the stream brings something new. The way of an event from
+the source to the strategies is in `view`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import attrs
 import structlog
 import trio
 
 from trade_runtime.errors import VenueError
 from trade_runtime.lifecycle.tasks import first_of
-from trade_runtime.machines.order_book import OrderBook
+from trade_runtime.managers.view import FeedSink, InstrumentView
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.protocols import MarketData, MarketSession
@@ -33,52 +29,8 @@ CONNECT_TIMEOUT_SECS = 10.0
 POLL_TIMEOUT_SECS = 5.0
 
 
-@attrs.define
-class MarketStats:
-    """What came of an instrument: the report of the stop gives it out."""
-
-    quotes: int = 0
-    trades: int = 0
-    book_updates: int = 0
-    resyncs: int = 0
-    reconnects: int = 0
-    rest_polls: int = 0
-
-
-class InstrumentView:
-    """What is known of an instrument's market, and who is told of it."""
-
-    __slots__ = (
-        "book",
-        "book_taps",
-        "instrument",
-        "polled_at",
-        "quote",
-        "quote_taps",
-        "stale_taps",
-        "stats",
-        "trade_id",
-        "trade_taps",
-        "update_id",
-    )
-
-    def __init__(self, instrument: InstrumentId) -> None:
-        self.instrument = instrument
-        self.quote: Quote | None = None
-        self.book = OrderBook(instrument)
-        self.stats = MarketStats()
-        self.update_id = 0
-        self.trade_id = -1
-        self.polled_at: float | None = None
-        """When polling last brought a quote, on trio's clock; None while the stream serves."""
-        self.quote_taps: list[Callable[[Quote], None]] = []
-        self.trade_taps: list[Callable[[Trade], None]] = []
-        self.book_taps: list[Callable[[OrderBook], None]] = []
-        self.stale_taps: list[Callable[[InstrumentId], None]] = []
-
-
-class Feed:
-    """A `MarketSink` for one stream, and the tasks that keep it going.
+class Feed(FeedSink):
+    """The sink of one stream, and the tasks that keep it going.
 
     Args:
         name: of the venue whose instruments it serves.
@@ -96,74 +48,15 @@ class Feed:
         views: Mapping[InstrumentId, InstrumentView],
         settings: PriceSettings,
     ) -> None:
-        self.name = name
+        super().__init__(name, symbols.values(), views)
         self.connected = False
-        self.down = True
-        """No stream serves: the instruments are stale unless polling brings quotes."""
         self._source = source
         self._symbols = symbols
-        self._views = {i: views[i] for i in symbols.values()}
         self._settings = settings
         self._poll_sink = _PollSink(self._views)
-        self._events = 0
         self._events_at_start = 0
         self._connects = 0
         self._went_down = trio.Event()
-
-    # --- the sink: plain calls, once for each event of the stream
-
-    def on_quote(self, quote: Quote) -> None:
-        """Take a quote of the stream."""
-        view = self._views[quote.instrument]
-        if quote.update_id:
-            if quote.update_id <= view.update_id:
-                return
-            view.update_id = quote.update_id
-        self._events += 1
-        if self.down:
-            self._restored()
-        view.quote = quote
-        view.stats.quotes += 1
-        for tap in view.quote_taps:
-            tap(quote)
-
-    def on_trade(self, trade: Trade) -> None:
-        """Take a trade of the stream."""
-        view = self._views[trade.instrument]
-        if trade.trade_id <= view.trade_id:
-            return
-        view.trade_id = trade.trade_id
-        self._events += 1
-        if self.down:
-            self._restored()
-        view.stats.trades += 1
-        for tap in view.trade_taps:
-            tap(trade)
-
-    def on_book(self, levels: BookLevels) -> None:
-        """Take a snapshot or a change of a book."""
-        view = self._views[levels.instrument]
-        seen = view.book.update_id
-        shown = view.book.apply(levels)
-        if levels.update_id <= seen:
-            # The source is behind what was shown before: catch up without telling.
-            view.book.update_id = seen
-            return
-        self._events += 1
-        if self.down:
-            self._restored()
-        if not levels.snapshot:
-            view.stats.book_updates += 1
-        if shown:
-            for tap in view.book_taps:
-                tap(view.book)
-
-    def on_book_lost(self, instrument: InstrumentId) -> None:
-        """Learn that a change of a book was missed."""
-        view = self._views[instrument]
-        view.book.invalidate()
-        view.stats.resyncs += 1
-        log.warning("Order book lost its sequence; it is synced anew", instrument=instrument)
 
     # --- the tasks
 
@@ -238,12 +131,6 @@ class Feed:
                 view.stats.reconnects += 1
         log.info("Stream is up", feed=self.name, instruments=len(self._views))
 
-    def _restored(self) -> None:
-        self.down = False
-        for view in self._views.values():
-            view.polled_at = None
-        log.info("Market data flows", feed=self.name)
-
     def _lost(self) -> None:
         self._went_down.set()
         if self.down:
@@ -277,6 +164,8 @@ class _PollSink:
             return
         view.quote = quote
         view.stats.quotes += 1
+        for tap in view.market_taps:
+            tap(quote)
         for tap in view.quote_taps:
             tap(quote)
 

@@ -1,9 +1,10 @@
 """OrderManager, the fourth layer: every order, from its intent to its settled end.
 
 The way out: a strategy's call passes the risk gate and becomes an intent in the journal, by plain
-calls; when the intent is durable it is sent. The way back: a venue's event is checked against what
-is known, recorded, and told to the strategy. What has no outcome in time is UNKNOWN and is asked
-after (`reconcile`); it is never sent again.
+calls; when the intent is durable it is sent, once. The way back is in `outcomes`.
+
+A backtest makes the same manager on a journal in memory, a venue and a clock of its own. So what
+this module asks for is small, and its time is what it is given.
 
 It closes after the strategies and before the prices: stages `cancel` and `protect`.
 """
@@ -13,38 +14,33 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Protocol
 
 import attrs
 import structlog
 import trio
+from msgspec.structs import replace
 
 from trade_runtime.errors import OrderRefused, VenueDown
+from trade_runtime.machines.alarms import Alarms
 from trade_runtime.machines.limits import RiskLimits
-from trade_runtime.machines.order import InvalidTransition, Order, OrderState, OrderUpdate
+from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.risk import RiskGate
-from trade_runtime.managers.latch import Latch
-from trade_runtime.managers.prices import PriceManager
-from trade_runtime.managers.state import StateManager
-from trade_runtime.managers.venues import VenueManager
+from trade_runtime.managers.outcomes import Journal
+from trade_runtime.managers.prices import Prices
+from trade_runtime.managers.steering import Steering
+from trade_runtime.managers.venues import Venues
 from trade_runtime.model.events import (
     AmendRejected,
-    CancelRejected,
-    Fill,
-    OrderAccepted,
     OrderAmended,
-    OrderClosed,
-    OrderRejected,
-    VenueEvent,
 )
-from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, venue_of
+from trade_runtime.model.ids import InstrumentId, StrategyName, venue_of
 from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.orders import OrderSpec, OrderType, Side, TimeInForce
 from trade_runtime.model.records import (
+    AmendRequested,
     CancelRequested,
-    OrderDropped,
+    OrderReleased,
     OrderSent,
-    OrderUnknown,
     StrategyStopped,
     TradingHalted,
 )
@@ -53,61 +49,48 @@ from trade_runtime.settings import OrderSettings, RiskSettings
 
 log = structlog.get_logger("orders")
 
-WATCH_SECS = 0.1
-"""How often overdue outcomes are looked for."""
+Number = Decimal | float | int | str
+"""What an order call takes for a price or a quantity. A float is taken by its shortest text."""
 
 
-class OrderListener(Protocol):
-    """Who is told of a strategy's orders: plain calls that never raise."""
+class OrderManager(Steering):
+    """The orders of all strategies. Made by `open_orders`, or by a backtest.
 
-    def on_order(self, update: OrderUpdate) -> None:
-        """Learn how an order goes."""
-
-    def on_fill(self, fill: Fill, order: Order) -> None:
-        """Learn of a fill, after the position has it."""
-
-
-class OrderManager:
-    """The orders of all strategies. Made by `open_orders`."""
+    Args:
+        settings: when an outcome is overdue.
+        risk: the limits of the gate.
+        venues: where orders go.
+        prices: the markets.
+        state: where all is recorded.
+        clock: the time of day.
+        time: seconds that only go forward, for what is overdue.
+    """
 
     def __init__(
         self,
         settings: OrderSettings,
         risk: RiskSettings,
-        venues: VenueManager,
-        prices: PriceManager,
-        state: StateManager,
+        venues: Venues,
+        prices: Prices,
+        state: Journal,
         clock: Clock,
+        time: Callable[[], float] = trio.current_time,
     ) -> None:
-        self.gate = RiskGate(_limits(risk), state.trading.exposure, prices)
-        self.trading = state.trading
+        super().__init__(
+            RiskGate(_limits(risk), state.trading.exposure, prices), state, clock, time
+        )
         self.venues = venues
         self.prices = prices
-        self.listeners: dict[StrategyName, OrderListener] = {}
-        self.changed = trio.lowlevel.ParkingLot()
-        """Unparked after each event of an order."""
-        self.on_position: Callable[[StrategyName, InstrumentId], None] = lambda s, i: None
-        """Told when a position or its stops changed. Set by the protection guard."""
-        self.on_booked: Callable[[], None] = lambda: None
-        """Told after each fill was booked, before its strategy is. Set by the risk watch."""
-        self.on_rejected: Callable[[], None] = lambda: None
-        """Told after each order that a venue rejected. Set by the risk watch."""
-        self.duplicates = 0
-        """Fills that a venue told more than once."""
-        self.in_doubt: dict[ClientOrderId, Order] = {}
-        """Orders to ask the venue about: unknown, cancelled without an answer, ended without all
-        their fills."""
-        self.sent_at: dict[ClientOrderId, float] = {}
-        """When an order left, on trio's clock, until the venue tells anything of it."""
+        self.on_held: Callable[[Order], None] = lambda order: None
+        """Told of an order whose trigger or date the runtime may have to watch. Set by `held`."""
+        self.alarms = Alarms()
+        """What is due by time alone."""
+        self.refused = 0
+        """Orders that were not taken."""
+        self.unsent: deque[tuple[int, Order]] = deque()
+        """What waits until its record, of that number, is durable."""
         self._settings = settings
-        self._state = state
-        self._clock = clock
-        self._unsent: deque[tuple[int, Order]] = deque()
-        self._ack_due: deque[tuple[float, Order]] = deque()
-        self._cancel_due: deque[tuple[float, Order]] = deque()
         state.on_durable = self.send_durable
-        self.latch = Latch(self.gate, state, self.cancel)
-        """Restricts trading over restarts; that of an earlier process is in force from here."""
 
     # --- the way out
 
@@ -117,61 +100,196 @@ class OrderManager:
         instrument: InstrumentId,
         side: Side | str,
         order_type: OrderType,
-        quantity: Decimal | float | int | str,
+        quantity: Number,
         *,
-        price: Decimal | float | int | str | None = None,
-        trigger_price: Decimal | float | int | str | None = None,
+        price: Number | None = None,
+        trigger_price: Number | None = None,
         tif: TimeInForce | str = TimeInForce.GTC,
         post_only: bool = False,
         reduce_only: bool = False,
         protective: bool = False,
+        expire_ns: int = 0,
+        trail: Number | None = None,
+        parent: Order | None = None,
+        oco: str = "",
     ) -> Order:
         """Take an order, or refuse it. It is sent as soon as its intent is durable.
+
+        One that has a parent is held until that fills; one of a type that the venue cannot hold is
+        held until the market reaches its trigger.
 
         Raises:
             OrderRefused: with the reason; nothing was recorded or sent.
         """
-        rules = self.instrument(instrument)
         try:
-            spec = OrderSpec(
-                self.trading.next_order_id(),
-                strategy,
-                instrument,
-                Side(side),
-                order_type,
-                exact(quantity),
-                None if price is None else exact(price),
-                None if trigger_price is None else exact(trigger_price),
-                TimeInForce(tif),
-                post_only,
-                reduce_only,
-                protective,
-                self._clock.now_ns(),
+            rules = self.instrument(instrument)
+            try:
+                spec = OrderSpec(
+                    self.trading.next_order_id(),
+                    strategy,
+                    instrument,
+                    side if type(side) is Side else Side(side),
+                    order_type,
+                    exact(quantity),
+                    None if price is None else exact(price),
+                    None if trigger_price is None else exact(trigger_price),
+                    tif if type(tif) is TimeInForce else TimeInForce(tif),
+                    post_only,
+                    reduce_only,
+                    protective,
+                    self.clock.now_ns(),
+                    expire_ns,
+                    None if trail is None else exact(trail),
+                    None if parent is None else parent.id,
+                    oco,
+                )
+            except ValueError as error:
+                raise OrderRefused("risk", str(error)) from None
+            if self._state.failed is not None:
+                raise OrderRefused("halted", "the store failed: an intent could not be recorded")
+            spec = self._fit(spec, rules, parent)
+            if parent is None:
+                self._check_now(spec)
+            self.gate.check(spec, rules, self.prices.market_price(instrument, spec.side))
+        except OrderRefused:
+            self.refused += 1
+            raise
+        order = self._state.record(spec, urgent=True)
+        assert order is not None
+        self.gate.passed(spec)
+        if order.state is OrderState.PENDING:
+            self.unsent.append((self._state.seq, order))
+        if spec.emulated or spec.tif is TimeInForce.GTD:
+            self.on_held(order)
+        return order
+
+    def _fit(self, spec: OrderSpec, rules: Instrument, parent: Order | None) -> OrderSpec:
+        """Return the order as the venue, or the runtime in its place, can hold it.
+
+        Raises:
+            OrderRefused: neither can, or it could never be sent.
+        """
+        name = venue_of(spec.instrument)
+        venue = self.venues.trading.get(name)
+        if venue is None:
+            raise OrderRefused("venue", f"{name} brings market data alone")
+        if not self.venues.connected[name]:
+            raise OrderRefused("venue", f"no connection to {name}")
+        if parent is not None and not parent.is_live:
+            raise OrderRefused(
+                "risk", f"order {parent.id} is {parent.state}: nothing can follow it"
             )
-        except ValueError as error:
-            raise OrderRefused("risk", str(error)) from None
-        if self._state.failed is not None:
-            raise OrderRefused("halted", "the store failed: an intent could not be recorded")
-        if not protective and not self.prices.is_fresh(instrument):
-            raise OrderRefused("stale", f"market data of {instrument} is stale")
-        if protective:
+        if (spec.tif is TimeInForce.GTD) is not (spec.expire_ns > spec.created_ns):
+            raise OrderRefused("risk", "an order of gtd, and no other, has a date in the future")
+        holds = venue.capabilities
+        if spec.post_only and not holds.post_only:
+            raise OrderRefused("venue", f"{name} cannot hold an order to post_only")
+        if spec.tif not in holds.tifs and spec.tif is not TimeInForce.GTD:
+            raise OrderRefused("venue", f"{name} does not know {spec.tif}")
+        if spec.type is OrderType.TRAILING_STOP and spec.trigger_price is None:
+            spec = replace(spec, trigger_price=self._first_trigger(spec, rules))
+        if spec.type in holds.types:
+            return spec
+        if not spec.type.waits:
+            raise OrderRefused("venue", f"{name} does not know {spec.type} orders")
+        if parent is not None:
+            raise OrderRefused(
+                "venue", f"{name} does not hold {spec.type} orders: place it when {parent.id} fills"
+            )
+        log.warning(
+            "The venue cannot hold this order: the runtime waits for its trigger,"
+            " and only as long as it runs",
+            order=spec.client_order_id,
+            venue=name,
+            type=str(spec.type),
+        )
+        return replace(spec, emulated=True)
+
+    def _first_trigger(self, spec: OrderSpec, rules: Instrument) -> Decimal:
+        """Return where a trailing stop stands before the market has moved."""
+        market = self.prices.market_price(spec.instrument, spec.side)
+        if market is None or spec.trail is None:
+            raise OrderRefused("stale", f"no fresh quote of {spec.instrument} to trail")
+        up = spec.side is Side.BUY
+        return rules.round_price(market + spec.side.sign * spec.trail, up=up)
+
+    def _check_now(self, spec: OrderSpec) -> None:
+        """Refuse an order that could not be sent at this moment."""
+        if spec.protective:
             # It may overlap with a stop that is about to be replaced, and before the halt with an
             # entry that is not filled yet.
             if self.gate.halted is not None:
                 self._check_closes(spec, "halted")
-        elif reduce_only:
+            return
+        if not self.prices.is_fresh(spec.instrument):
+            raise OrderRefused("stale", f"market data of {spec.instrument} is stale")
+        if spec.reduce_only:
             self._check_closes(spec, "risk")
-        self.gate.check(spec, rules, self.prices.market_price(instrument, spec.side))
-        connected = self.venues.connected.get(venue_of(instrument))
-        if connected is None:
-            raise OrderRefused("venue", f"{venue_of(instrument)} brings market data alone")
-        if not connected:
-            raise OrderRefused("venue", f"no connection to {venue_of(instrument)}")
-        order = self._state.record(spec, urgent=True)
-        assert order is not None
-        self.gate.passed(spec)
-        self._unsent.append((self._state.seq, order))
-        return order
+
+    def release(self, order: Order, quantity: Decimal, reason: str) -> None:
+        """Let an order go that was held; where it may not go any more, it is dropped."""
+        spec = replace(order.spec, quantity=quantity)
+        try:
+            self._check_now(spec)
+            market = self.prices.market_price(spec.instrument, spec.side)
+            self.gate.check(spec, self.instrument(spec.instrument), market)
+        except OrderRefused as refused:
+            log.warning("A held order may not leave", order=order.id, detail=str(refused))
+            self.drop(order, str(refused))
+            return
+        self._state.record(OrderReleased(order.id, quantity, reason), urgent=True)
+        self.unsent.append((self._state.seq, order))
+        self._tell(order, "released", reason, self.clock.now_ns())
+
+    def amend(
+        self,
+        order: Order,
+        *,
+        quantity: Number | None = None,
+        price: Number | None = None,
+        trigger_price: Number | None = None,
+    ) -> None:
+        """Change the numbers of a live order; what is not named stays.
+
+        Raises:
+            OrderRefused: with the reason; nothing was recorded or sent.
+        """
+        if not order.is_live or order.cancel_requested or order.amending is not None:
+            raise OrderRefused("amend", f"order {order.id} has ended, or is being changed already")
+        try:
+            wanted = replace(
+                order.spec,
+                quantity=order.quantity if quantity is None else exact(quantity),
+                price=order.price if price is None else exact(price),
+                trigger_price=order.trigger_price
+                if trigger_price is None
+                else exact(trigger_price),
+            )
+        except ValueError as error:
+            raise OrderRefused("amend", str(error)) from None
+        here = order.state in (OrderState.HELD, OrderState.PENDING)
+        venue = self.venues.trading[venue_of(order.instrument)]
+        if not here and not venue.capabilities.amend:
+            raise OrderRefused(
+                "venue", f"{venue_of(order.instrument)} cannot amend: cancel it and place another"
+            )
+        if (wanted.price is None) is not (order.price is None) or (
+            wanted.trigger_price is None
+        ) is not (order.trigger_price is None):
+            raise OrderRefused("amend", f"a {order.type} order has no such price")
+        if wanted.quantity <= order.filled:
+            raise OrderRefused("amend", f"{order.filled} of order {order.id} are filled: cancel it")
+        rules, market = (
+            self.instrument(order.instrument),
+            self.prices.market_price(order.instrument, order.side),
+        )
+        self.gate.check(wanted, rules, market, amends=order)
+        numbers = wanted.quantity, wanted.price, wanted.trigger_price
+        if here:
+            self._state.record(OrderAmended(order.id, *numbers, self.clock.now_ns()), urgent=True)
+            return
+        self._state.record(AmendRequested(order.id, *numbers), urgent=True)
+        self.unsent.append((self._state.seq, order))
 
     def instrument(self, instrument: InstrumentId) -> Instrument:
         """Return the rules of an instrument.
@@ -198,29 +316,43 @@ class OrderManager:
 
     def send_durable(self, seq: int) -> None:
         """Send what waited for its intent to become durable, up to record `seq`."""
-        unsent = self._unsent
+        unsent = self.unsent
         while unsent and unsent[0][0] <= seq:
             self._send(unsent.popleft()[1])
 
     def _send(self, order: Order) -> None:
         if order.state is not OrderState.PENDING:
+            if order.amending is not None and order.is_live:
+                self._send_amend(order, order.amending)
             return
         if self.gate.halted is not None and not order.spec.protective:
-            self._drop(order, "trading was halted before it was sent")
+            self.drop(order, "trading was halted before it was sent")
             return
+        spec, venue = order.as_sent(), self.venues.trading[venue_of(order.instrument)]
+        if spec.tif is TimeInForce.GTD and TimeInForce.GTD not in venue.capabilities.tifs:
+            spec = replace(spec, tif=TimeInForce.GTC, expire_ns=0)  # it is ended from here
         try:
-            self.venues.trading[venue_of(order.instrument)].submit(order.spec)
+            venue.submit(spec)
         except VenueDown as error:
-            self._drop(order, f"not sent: {error}")
+            self.drop(order, f"not sent: {error}")
             return
         self._state.record(OrderSent(order.id))
-        now = self.sent_at[order.id] = trio.current_time()
+        now = self.sent_at[order.id] = self._time()
         self._ack_due.append((now + self._settings.ack_timeout_secs, order))
 
-    def _drop(self, order: Order, reason: str) -> None:
-        self.sent_at.pop(order.id, None)
-        self._state.record(OrderDropped(order.id, reason))
-        self._tell(order, "dropped", reason, self._clock.now_ns())
+    def _send_amend(self, order: Order, amend: AmendRequested) -> None:
+        try:
+            self.venues.trading[venue_of(order.instrument)].amend(
+                order.id,
+                quantity=amend.quantity,
+                price=amend.price,
+                trigger_price=amend.trigger_price,
+            )
+        except VenueDown as error:
+            self.on_event(AmendRejected(order.id, f"not sent: {error}", self.clock.now_ns()))
+            return
+        due = self._time() + self._settings.ack_timeout_secs
+        self._amend_due.append((due, order, amend))
 
     def cancel(self, order: Order, reason: str = "asked for") -> None:
         """Ask for a cancel; it is asked for again until the venue proves the order gone.
@@ -230,9 +362,9 @@ class OrderManager:
         if not order.is_live or order.cancel_requested:
             return
         self._state.record(CancelRequested(order.id, reason))
-        self.gate.cancelled(self._clock.now_ns())
-        if order.state is OrderState.PENDING:
-            self._drop(order, f"cancelled before it was sent: {reason}")
+        self.gate.cancelled(self.clock.now_ns())
+        if order.state in (OrderState.HELD, OrderState.PENDING):
+            self.drop(order, f"cancelled before it was sent: {reason}")
         else:
             self.send_cancel(order)
 
@@ -242,7 +374,7 @@ class OrderManager:
             self.venues.trading[venue_of(order.instrument)].cancel(order.id)
         except VenueDown as error:
             log.warning("Cancel not sent", order=order.id, error=str(error))
-        due = trio.current_time() + self._settings.ack_timeout_secs
+        due = self._time() + self._settings.ack_timeout_secs
         self._cancel_due.append((due, order))
 
     def halt(self, reason: str) -> None:
@@ -261,111 +393,6 @@ class OrderManager:
         for order in self.trading.entries():
             if order.strategy == strategy:
                 self.cancel(order, f"strategy {outcome}")
-
-    # --- the way back
-
-    def on_event(self, event: VenueEvent) -> None:
-        """Take what a venue tells: late, double and out of order as it may be."""
-        if not self.trading.is_ours(event.client_order_id):
-            return  # an order placed by hand or by another program: none of our business
-        if not isinstance(event, CancelRejected):
-            self.sent_at.pop(event.client_order_id, None)
-        try:
-            if isinstance(event, Fill):
-                self._on_fill(event)
-            else:
-                self._on_order_event(event)
-        except InvalidTransition as error:
-            log.error("The venue told what cannot be; it is ignored", error=str(error))
-        finally:
-            self.changed.unpark_all()
-
-    def _on_fill(self, fill: Fill) -> None:
-        if self.trading.knows_fill(fill):
-            self.duplicates += 1
-            return
-        order = self._state.record(fill)
-        assert order is not None
-        self.on_booked()
-        self._tell(order, "filled", "", fill.ts_ns)
-        listener = self.listeners.get(order.strategy)
-        if listener is not None:
-            listener.on_fill(fill, order)
-
-    def _on_order_event(
-        self,
-        event: OrderAccepted
-        | OrderRejected
-        | OrderClosed
-        | CancelRejected
-        | OrderAmended
-        | AmendRejected,
-    ) -> None:
-        order = self.trading.orders.get(event.client_order_id)
-        if order is None:
-            return  # it ended and is settled: this came late
-        before = order.state
-        if isinstance(event, OrderAccepted):
-            if before not in (OrderState.SENT, OrderState.UNKNOWN, OrderState.DROPPED):
-                return
-            self._state.record(event)
-            self._tell(order, "accepted", "", event.ts_ns)
-        elif isinstance(event, OrderRejected):
-            self._state.record(event)
-            log.warning("Order rejected", order=order.id, reason=event.reason)
-            self.on_rejected()
-            self._tell(order, "rejected", event.reason, event.ts_ns)
-        elif isinstance(event, OrderClosed):
-            if not order.is_live and order.closed_filled == event.filled:
-                return
-            self._state.record(event)
-            if not order.settled:
-                self.in_doubt[order.id] = order  # a fill of it is still under way
-            if order.state is not before and order.state is not OrderState.FILLED:
-                self._tell(order, str(order.state), event.reason, event.ts_ns)
-        elif isinstance(event, CancelRejected):
-            # It may rest, or may have filled: only a query tells.
-            self._state.record(event)
-            if order.is_live:
-                self.in_doubt[order.id] = order
-            self._tell(order, "cancel_rejected", event.reason, event.ts_ns)
-
-    def _tell(self, order: Order, kind: str, reason: str, ts_ns: int) -> None:
-        if kind == "filled" or order.spec.protective:
-            self.on_position(order.strategy, order.instrument)
-        listener = self.listeners.get(order.strategy)
-        if listener is not None:
-            listener.on_order(OrderUpdate(order, kind, reason, ts_ns))
-
-    # --- overdue outcomes
-
-    async def watch(self) -> None:
-        """Look for outcomes that are overdue, for ever."""
-        while True:
-            await trio.sleep(WATCH_SECS)
-            now = trio.current_time()
-            while self._ack_due and self._ack_due[0][0] <= now:
-                order = self._ack_due.popleft()[1]
-                if order.state is OrderState.SENT:
-                    self.mark_unknown(order, "no outcome in time")
-            while self._cancel_due and self._cancel_due[0][0] <= now:
-                order = self._cancel_due.popleft()[1]
-                if order.is_live:
-                    self.in_doubt[order.id] = order
-            if self.in_doubt:
-                self.changed.unpark_all()
-
-    def mark_unknown(self, order: Order, reason: str) -> None:
-        """Note that nobody here knows what became of an order; the venue will be asked."""
-        self._state.record(OrderUnknown(order.id, reason))
-        self.in_doubt[order.id] = order
-        log.warning("Order outcome unknown: the venue is asked", order=order.id, reason=reason)
-        self._tell(order, "unknown", reason, self._clock.now_ns())
-
-    def drop_absent(self, order: Order) -> None:
-        """Note that the venue never had an order, which it said when it had to know."""
-        self._drop(order, "the venue does not know it")
-        self.changed.unpark_all()
 
 
 def _limits(risk: RiskSettings) -> RiskLimits:

@@ -8,7 +8,7 @@ It closes after the orders, so that fills go on coming while they are cancelled.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
@@ -22,13 +22,14 @@ from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import Layer, open_layer
 from trade_runtime.lifecycle.supervision import supervise
 from trade_runtime.machines.trading_state import TradingState
-from trade_runtime.managers.feed import Feed, InstrumentView
+from trade_runtime.managers.feed import Feed
 from trade_runtime.managers.venues import VenueManager
+from trade_runtime.managers.view import FeedSink, InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.model.instrument import Instrument, exact
-from trade_runtime.model.market import Quote
+from trade_runtime.model.market import Bar, Quote
 from trade_runtime.model.orders import Side
-from trade_runtime.protocols import MarketData
+from trade_runtime.protocols import MarketData, MarketHistory, Matching
 from trade_runtime.settings import PriceSettings, SupervisionSettings
 
 log = structlog.get_logger("prices")
@@ -39,73 +40,39 @@ START_TIMEOUT_SECS = 10.0
 START_RETRY_SECS = 0.5
 
 
-class PriceManager:
-    """The markets. Made by `open_prices`."""
+class Prices:
+    """The markets, as whoever trades sees them. A backtest makes its own."""
 
     def __init__(
-        self,
-        settings: PriceSettings,
-        supervision: SupervisionSettings,
-        layer: Layer,
-        rng: random.Random,
+        self, settings: PriceSettings, time: Callable[[], float] = trio.current_time
     ) -> None:
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.views: dict[InstrumentId, InstrumentView] = {}
-        self.feeds: dict[VenueName, Feed] = {}
+        self.feeds: Mapping[VenueName, FeedSink] = {}
         self._settings = settings
-        self._supervision = supervision
-        self._layer = layer
-        self._rng = rng
+        self._time = time
         self._arrived: dict[InstrumentId, float] = {}
         self._asks: dict[InstrumentId, tuple[Quote, Decimal]] = {}
 
-    async def load(self, wanted: Collection[InstrumentId], venues: VenueManager) -> None:
-        """Learn the rules of the instruments and make a feed for each venue's.
+    def add(
+        self,
+        instruments: Collection[Instrument],
+        driven: Matching | None,
+    ) -> None:
+        """Take in a venue's instruments.
 
-        Raises:
-            ConfigError: a venue lacks an instrument, or brings no market data.
-            VenueError: a source could not be asked in time.
+        Args:
+            instruments: by the venue's own ids.
+            driven: the venue, where it matches against this data: it is told before all others.
         """
-        for venue, symbols in _by_venue(wanted).items():
-            source_name, source = find_source(venue, venues)
-            found = await _ask(source_name, source, symbols)
-            missing = [s for s in symbols if s not in found]
-            if missing:
-                raise ConfigError(
-                    f"instrument {missing[0]}.{venue}: venue {source_name!r} does not trade"
-                    f" {missing[0]!r}; check the symbol's spelling"
-                )
-            instruments = {
-                i.id: i
-                for i in (attrs.evolve(found[s], id=InstrumentId(f"{s}.{venue}")) for s in symbols)
-            }
-            self.instruments |= instruments
-            for instrument in instruments:
-                self.views[instrument] = InstrumentView(instrument)
-            driven = venues.driven.get(venue)
+        self.instruments |= {one.id: one for one in instruments}
+        if driven is not None:
+            driven.adopt(instruments)
+        for one in instruments:
+            view = self.views[one.id] = InstrumentView(one.id)
             if driven is not None:
-                driven.adopt(instruments.values())
-                for instrument in instruments:
-                    self.views[instrument].quote_taps.append(driven.on_quote)
-                    self.views[instrument].trade_taps.append(driven.on_trade)
-            names = {symbol_of(i): i for i in instruments}
-            self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
-
-    def flow(self) -> None:
-        """Start every feed: whoever listens is there, so that nobody misses the first event."""
-        for name, feed in self.feeds.items():
-            self._layer.start_soon(
-                partial(
-                    supervise,
-                    feed.attempt,
-                    name=f"market data of {name}",
-                    settings=self._supervision,
-                    rng=self._rng,
-                    worked=feed.worked,
-                ),
-                name=f"feed-{name}",
-            )
-            self._layer.start_soon(feed.fall_back, name=f"fallback-{name}")
+                view.market_taps.append(driven.on_quote)
+                view.trade_taps.append(driven.on_trade)
 
     def is_fresh(self, instrument: InstrumentId) -> bool:
         """Whether the last quote is one to trade on: streamed, or polled a moment ago."""
@@ -113,10 +80,7 @@ class PriceManager:
         if not feed.down:
             return True
         polled_at = self.views[instrument].polled_at
-        return (
-            polled_at is not None
-            and trio.current_time() - polled_at <= self._settings.stale_after_secs
-        )
+        return polled_at is not None and self._time() - polled_at <= self._settings.stale_after_secs
 
     def market_price(self, instrument: InstrumentId, side: Side) -> Decimal | None:
         """Return what an order of `side` would trade at now, or None without a fresh quote."""
@@ -138,10 +102,10 @@ class PriceManager:
     def time_quotes(self) -> None:
         """Note from now on when each quote comes; a limit on their age needs it."""
         for instrument, view in self.views.items():
-            view.quote_taps.append(partial(self._note_arrival, instrument))
+            view.market_taps.append(partial(self._note_arrival, instrument))
 
     def _note_arrival(self, instrument: InstrumentId, quote: Quote) -> None:
-        self._arrived[instrument] = trio.current_time()
+        self._arrived[instrument] = self._time()
 
     def quote_age_secs(self, instrument: InstrumentId) -> float | None:
         """Return how long ago the last quote came, streamed or polled; None before the first.
@@ -152,7 +116,83 @@ class PriceManager:
         if arrived is None:
             return None
         polled_at = self.views[instrument].polled_at
-        return trio.current_time() - (arrived if polled_at is None else max(arrived, polled_at))
+        return self._time() - (arrived if polled_at is None else max(arrived, polled_at))
+
+
+class PriceManager(Prices):
+    """The markets, and the tasks that follow them. Made by `open_prices`."""
+
+    feeds: dict[VenueName, Feed]
+
+    def __init__(
+        self,
+        settings: PriceSettings,
+        supervision: SupervisionSettings,
+        layer: Layer,
+        rng: random.Random,
+    ) -> None:
+        super().__init__(settings)
+        self.feeds = {}
+        self.sources: dict[VenueName, MarketData] = {}
+        """By venue, whose market data drives its instruments."""
+        self._supervision = supervision
+        self._layer = layer
+        self._rng = rng
+
+    async def load(self, wanted: Collection[InstrumentId], venues: VenueManager) -> None:
+        """Learn the rules of the instruments and make a feed for each venue's.
+
+        Raises:
+            ConfigError: a venue lacks an instrument, or brings no market data.
+            VenueError: a source could not be asked in time.
+        """
+        for venue, symbols in _by_venue(wanted).items():
+            source_name, source = find_source(venue, venues)
+            found = await _ask(source_name, source, symbols)
+            missing = [s for s in symbols if s not in found]
+            if missing:
+                raise ConfigError(
+                    f"instrument {missing[0]}.{venue}: venue {source_name!r} does not trade"
+                    f" {missing[0]!r}; check the symbol's spelling"
+                )
+            instruments = [attrs.evolve(found[s], id=InstrumentId(f"{s}.{venue}")) for s in symbols]
+            self.add(instruments, venues.driven.get(venue))
+            names = {symbol_of(one.id): one.id for one in instruments}
+            self.sources[venue] = source
+            self.feeds[venue] = Feed(venue, source, names, self.views, self._settings)
+
+    async def history(
+        self, wanted: Collection[InstrumentId], length_secs: float, count: int
+    ) -> Sequence[Bar]:
+        """Return the last `count` bars of each instrument that have ended, as `MarketHistory` does.
+
+        Raises:
+            VenueError: a source has no history, or did not give it.
+        """
+        bars: list[Bar] = []
+        for venue, symbols in _by_venue(wanted).items():
+            source = self.sources[venue]
+            if not isinstance(source, MarketHistory):
+                raise VenueError(f"the market data of {venue} has no history")
+            names = {symbol: InstrumentId(f"{symbol}.{venue}") for symbol in symbols}
+            bars += await source.bars(names, length_secs, count)
+        return bars
+
+    def flow(self) -> None:
+        """Start every feed: whoever listens is there, so that nobody misses the first event."""
+        for name, feed in self.feeds.items():
+            self._layer.start_soon(
+                partial(
+                    supervise,
+                    feed.attempt,
+                    name=f"market data of {name}",
+                    settings=self._supervision,
+                    rng=self._rng,
+                    worked=feed.worked,
+                ),
+                name=f"feed-{name}",
+            )
+            self._layer.start_soon(feed.fall_back, name=f"fallback-{name}")
 
     @property
     def open_connections(self) -> list[str]:

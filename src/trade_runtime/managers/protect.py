@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 
 import attrs
 import structlog
-import trio
 
 from trade_runtime.errors import OrderRefused
+from trade_runtime.machines.alarms import NEVER, on_the_beat
 from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
@@ -26,15 +27,17 @@ from trade_runtime.settings import ProtectionSettings, RiskSettings
 
 log = structlog.get_logger("protection")
 
-GUARD_SECS = 0.25
-"""How often positions that changed are looked at."""
+GUARD_NS = 250_000_000
+"""How often positions that changed are looked at: at every such beat of the clock."""
 
-REFUSED_WAIT_SECS = 2.0
+REFUSED_WAIT_NS = 2_000_000_000
 """How long after a stop was refused the next try waits, while trading, at the most. The first
-refusal may only mean that the market moved meanwhile, so the next try waits for `GUARD_SECS`; after
+refusal may only mean that the market moved meanwhile, so the next try waits for `GUARD_NS`; after
 each further one in a row, twice as long."""
 
-CLOSE_RETRY_SECS = 10.0
+NO_PRICE = "no stop_pct is configured, and the strategy named no price"
+
+CLOSE_RETRY_NS = 10_000_000_000
 """How long after a try to close a position that overstayed the next one waits."""
 
 MAX_OVERLAPS = 3
@@ -79,23 +82,32 @@ class ProtectionGuard:
         self._settings = settings
         self._risk = risk
         self._clock = clock
-        self._due: dict[Key, float] = {}
+        self._grace_ns = round(settings.grace_secs * 1e9)
+        self._due: dict[Key, int] = {}
         """Positions to look at, and until when the strategy may still act by itself."""
+        self._next_look_ns = NEVER
         self._reported: set[Key] = set()
         self._placed: dict[Key, Order] = {}
         """The last stop that was placed for a position, while it is being covered."""
         self._refusals: dict[Key, int] = {}
         """How often in a row a stop for a position was refused."""
-        self._close_after: dict[Key, float] = {}
-        self._overdue: set[tuple[Key, int]] = set()
+        self._timed: dict[Key, int] = {}
+        self._overdue: dict[Key, int] = {}
         orders.on_position = self.mark
 
     def mark(self, strategy: StrategyName, instrument: InstrumentId) -> None:
         """Note that a position or its stops changed."""
+        self._time((strategy, instrument))
         if self._settings.required != "off":
-            self._due.setdefault(
-                (strategy, instrument), trio.current_time() + self._settings.grace_secs
-            )
+            now_ns = self._clock.now_ns()
+            self._due.setdefault((strategy, instrument), now_ns + self._grace_ns)
+            self._look_later(now_ns)
+
+    def _look_later(self, now_ns: int) -> None:
+        beat_ns = on_the_beat(now_ns, GUARD_NS)
+        if beat_ns < self._next_look_ns:
+            self._next_look_ns = beat_ns
+            self._orders.alarms.set(beat_ns, self._look_at_all)
 
     def mark_all(self) -> None:
         """Look at every position and stop there is: after the start, when anything may lack."""
@@ -105,20 +117,20 @@ class ProtectionGuard:
             if order.spec.protective:
                 self.mark(order.strategy, order.instrument)
 
-    async def guard(self) -> None:
-        """Keep what changed covered, for ever."""
-        while True:
-            await trio.sleep(GUARD_SECS)
-            now = trio.current_time()
-            for key, due in list(self._due.items()):
-                self._look(key, now, due)
+    def _look_at_all(self, now_ns: int) -> None:
+        self._next_look_ns = NEVER
+        for key, due_ns in list(self._due.items()):
+            self._look(key, now_ns, due_ns)
+        if self._due:
+            self._look_later(max(now_ns, min(self._due.values()) - 1))
 
-    def _look(self, key: Key, now: float, due: float) -> None:
+    def _look(self, key: Key, now_ns: int, due_ns: int) -> None:
         cover = self.cover(key)
         self._cancel_superfluous(cover)
         if key in self._orders.gate.closing:
-            return  # its stops made room for the order that closes it
-        if cover.plan.place and now >= due:
+            del self._due[key]  # its stops made room for the order that closes it
+            return
+        if cover.plan.place and now_ns >= due_ns:
             placed = self._placed.get(key)
             problem: str | None
             if placed is not None and placed.state is OrderState.REJECTED:
@@ -126,19 +138,22 @@ class ProtectionGuard:
                 self._report(cover, problem)
             else:
                 problem = self._place(cover)
-            if problem is not None:
+            if problem is NO_PRICE and key not in self._orders.trading.stop_price:
+                # Nothing but the strategy can mend that, and what it does is heard of.
+                del self._due[key]
+            elif problem is not None:
                 self._placed.pop(key, None)
-                self._due[key] = now + self._refused(key)
+                self._due[key] = now_ns + self._refused(key)
         elif cover.plan.covered and not cover.plan.cancel and not cover.plan.place:
             del self._due[key]
             self._placed.pop(key, None)
             self._refusals.pop(key, None)
             self._reported.discard(key)
 
-    def _refused(self, key: Key) -> float:
-        """Count a refusal; return how long the next try waits."""
+    def _refused(self, key: Key) -> int:
+        """Count a refusal; return how long the next try waits, in nanoseconds."""
         times = self._refusals[key] = self._refusals.get(key, 0) + 1
-        return min(GUARD_SECS * 2.0 ** min(times - 1, 32), REFUSED_WAIT_SECS)
+        return min(GUARD_NS << min(times - 1, 32), REFUSED_WAIT_NS)
 
     def cover(self, key: Key) -> Cover:
         """Return how a position is protected now."""
@@ -187,7 +202,11 @@ class ProtectionGuard:
     def leftovers(self) -> list[Cover]:
         """Return closed positions that still have stops: one that wakes would open another."""
         trading = self._orders.trading
-        keys = [(o.strategy, o.instrument) for o in trading.live() if o.spec.protective]
+        keys = [
+            (o.strategy, o.instrument)
+            for o in trading.live()
+            if o.spec.protective and o.state is not OrderState.HELD
+        ]
         return [
             self.cover(key)
             for key in dict.fromkeys(keys)
@@ -210,7 +229,7 @@ class ProtectionGuard:
         """Place what is missing; return why that could not be, once logged."""
         position, key = cover.position, cover.key
         side = Side.SELL if position.quantity > 0 else Side.BUY
-        problem = "no stop_pct is configured, and the strategy named no price"
+        problem = NO_PRICE
         try:
             trigger = self._trigger(position, side)
             if trigger is not None:
@@ -289,32 +308,32 @@ class ProtectionGuard:
 
     # --- how long a position may stay open
 
-    async def watch_duration(self) -> None:
-        """Act on positions that are open for longer than `max_position_secs`, for ever."""
-        limit = self._risk.max_position_secs
-        if limit is None:
+    def _time(self, key: Key) -> None:
+        """Have a position looked at when it will have been open for too long."""
+        limit_secs = self._risk.max_position_secs
+        opened_ns = self._orders.trading.ledger.position(*key).opened_ns
+        if limit_secs is None or not opened_ns or self._timed.get(key) == opened_ns:
             return
-        while True:
-            await trio.sleep(min(1.0, limit / 4))
-            for position in self._orders.trading.ledger.open():
-                age_secs = (self._clock.now_ns() - position.opened_ns) / 1e9
-                if age_secs > limit:
-                    self._overstayed(position, age_secs)
+        self._timed[key] = opened_ns
+        due_ns = opened_ns + round(limit_secs * 1e9) + 1
+        self._orders.alarms.set(due_ns, partial(self._overstayed, key, opened_ns))
 
-    def _overstayed(self, position: Position, age_secs: float) -> None:
-        key = position.strategy, position.instrument
-        if (key, position.opened_ns) not in self._overdue:
-            self._overdue = {o for o in self._overdue if o[0] != key} | {(key, position.opened_ns)}
+    def _overstayed(self, key: Key, opened_ns: int, now_ns: int) -> None:
+        position = self._orders.trading.ledger.position(*key)
+        if position.opened_ns != opened_ns:
+            return  # it was closed in time
+        if key not in self._overdue or self._overdue[key] != opened_ns:
+            self._overdue[key] = opened_ns
             log.warning(
                 "Position is open for longer than max_position_secs",
                 strategy=position.strategy,
                 instrument=position.instrument,
                 quantity=str(position.quantity),
-                open_secs=round(age_secs, 1),
+                open_secs=round((now_ns - opened_ns) / 1e9, 1),
                 action=self._risk.max_position_action,
             )
-        now = trio.current_time()
-        if self._risk.max_position_action == "close" and now >= self._close_after.get(key, 0):
+        if self._risk.max_position_action == "close":
+            self._orders.close_position(*key, "open for longer than max_position_secs")
             # One that could not be closed is not tried again at once.
-            self._close_after[key] = now + CLOSE_RETRY_SECS
-            self._orders.latch.close_position(*key, "open for longer than max_position_secs")
+            again_ns = now_ns + CLOSE_RETRY_NS
+            self._orders.alarms.set(again_ns, partial(self._overstayed, key, opened_ns))

@@ -17,7 +17,13 @@ import trio
 from trade_runtime.errors import VenueError
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.managers.orders import OrderManager
-from trade_runtime.model.events import OrderAccepted, OrderClosed, OrderRejected
+from trade_runtime.model.events import (
+    AmendRejected,
+    OrderAccepted,
+    OrderAmended,
+    OrderClosed,
+    OrderRejected,
+)
 from trade_runtime.model.ids import VenueName, VenueOrderId, venue_of
 from trade_runtime.model.orders import OrderReport, OrderType, ReportStatus
 from trade_runtime.protocols import Clock, Venue
@@ -37,7 +43,7 @@ order."""
 DOUBT_RETRY_SECS = 0.25
 """How soon an order in doubt is asked about again."""
 
-_PASSIVE_TYPES = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
+_PASSIVE_TYPES = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 
 
 class Reconciler:
@@ -149,7 +155,7 @@ class Reconciler:
             for order in trading.orders.values()
             if venue_of(order.instrument) == self._name
             and order.id not in resting
-            and order.state not in (OrderState.PENDING, OrderState.SENT)
+            and order.state not in (OrderState.HELD, OrderState.PENDING, OrderState.SENT)
         ]
         await self.ask_about(absent)
         return ours
@@ -180,6 +186,7 @@ class Reconciler:
         venue_id = VenueOrderId(report.venue_order_id)
         if report.status is ReportStatus.OPEN:
             self._orders.on_event(OrderAccepted(order.id, venue_id, now))
+            self._book_numbers(order, report, now)
             if order.cancel_requested:
                 self._orders.send_cancel(order)
         elif report.status is ReportStatus.REJECTED:
@@ -190,6 +197,19 @@ class Reconciler:
             )
         if order.state is not before:
             log.info("Order resolved", order=order.id, was=str(before), now=str(order.state))
+
+    def _book_numbers(self, order: Order, report: OrderReport, now_ns: int) -> None:
+        """Take the quantity and the prices that the venue holds an order with."""
+        trigger = report.trigger_price
+        if order.type is OrderType.TRAILING_STOP:
+            trigger = order.trigger_price  # it follows the market, and tells nobody
+        amending = order.amending
+        held = report.quantity, report.price, trigger
+        if amending is not None and held == (order.quantity, order.price, order.trigger_price):
+            if order.id in self._orders.in_doubt:  # it had its time
+                self._orders.on_event(AmendRejected(order.id, "the venue did not amend", now_ns))
+            return
+        self._orders.on_event(OrderAmended(order.id, *held, now_ns))
 
     def _absent(self, order: Order, asked_at: float) -> None:
         if order.state is OrderState.OPEN:
@@ -217,7 +237,8 @@ class Reconciler:
     def _doubtful(self) -> list[Order]:
         doubts = self._orders.in_doubt
         for order in list(doubts.values()):
-            if order.settled or (order.state is OrderState.OPEN and not order.cancel_requested):
+            asked = order.cancel_requested or order.amending is not None
+            if order.settled or (order.state is OrderState.OPEN and not asked):
                 del doubts[order.id]
         return [o for o in doubts.values() if venue_of(o.instrument) == self._name]
 

@@ -7,22 +7,21 @@ listens to nothing, and costs nothing.
 from __future__ import annotations
 
 import structlog
-import trio
 
 from trade_runtime.errors import ConfigError
+from trade_runtime.machines.alarms import on_the_beat
 from trade_runtime.machines.breakers import BreakerLimits, Breakers
-from trade_runtime.managers.latch import HOW
 from trade_runtime.managers.orders import OrderManager
-from trade_runtime.managers.prices import PriceManager
-from trade_runtime.managers.state import StateManager
+from trade_runtime.managers.outcomes import Journal
+from trade_runtime.managers.prices import Prices
+from trade_runtime.managers.steering import HOW
 from trade_runtime.model.records import TradingMode
 from trade_runtime.protocols import Clock
 from trade_runtime.settings import RiskSettings
 
 log = structlog.get_logger("risk")
 
-WATCH_SECS = 1.0
-"""How often it is looked whether a new day has begun."""
+DAY_NS = 86_400 * 10**9
 
 BY = "risk"
 """Who restricts trading, as the journal names it."""
@@ -46,8 +45,8 @@ class RiskWatch:
         self,
         settings: RiskSettings,
         orders: OrderManager,
-        prices: PriceManager,
-        state: StateManager,
+        prices: Prices,
+        state: Journal,
         clock: Clock,
     ) -> None:
         self._orders = orders
@@ -86,45 +85,40 @@ class RiskWatch:
                 by=latch.by,
                 **HOW,
             )
-            self._orders.latch.enforce()
+            self._orders.enforce_latch()
         self._orders.on_booked = self._booked
         if self.breakers is None:
             return
         for instrument, view in self._prices.views.items():
             tap = self.breakers.tap(instrument)
             if tap is not None:
-                view.quote_taps.append(tap)
+                view.market_taps.append(tap)
         self._orders.on_rejected = self._rejected
-        self._orders.latch.on_resumed = self.breakers.resumed
-        self.step()
+        self._orders.on_resumed = self.breakers.resumed
+        self._new_day(self._clock.now_ns())
 
-    def step(self) -> None:
-        """Let time pass: a new day begins its own count."""
-        if self.breakers is not None:
-            self.breakers.step(self._clock.now_ns())
-
-    async def watch(self) -> None:
-        """Call `step` as time goes on, for ever."""
-        while True:
-            await trio.sleep(WATCH_SECS)
-            self.step()
+    def _new_day(self, now_ns: int) -> None:
+        """Begin a day's own count, and look again when the next one begins."""
+        assert self.breakers is not None
+        self.breakers.step(now_ns)
+        self._orders.alarms.set(on_the_beat(now_ns, DAY_NS), self._new_day)
 
     def _booked(self) -> None:
         if self.breakers is not None:
             self.breakers.on_fill(self._clock.now_ns())
         # A position that shrank leaves less for the orders that rest to close.
         if self._orders.gate.mode is TradingMode.REDUCE_ONLY:
-            self._orders.latch.enforce()
+            self._orders.enforce_latch()
 
     def _rejected(self) -> None:
         assert self.breakers is not None
         self.breakers.on_reject(self._clock.now_ns())
 
     def _trip(self, reason: str) -> None:
-        self._orders.latch.restrict(self._action, reason, BY)
+        self._orders.restrict(self._action, reason, BY)
 
 
-def _check_currencies(settings: RiskSettings, prices: PriceManager) -> None:
+def _check_currencies(settings: RiskSettings, prices: Prices) -> None:
     quoted = {rules.quote for rules in prices.instruments.values()}
     for name in ("max_exposure", "max_daily_loss", "max_drawdown"):
         for currency in getattr(settings, name):

@@ -23,7 +23,7 @@ from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import open_layer
 from trade_runtime.machines.journal import GENESIS, check_chain, make_record, read_event
 from trade_runtime.machines.order import InvalidTransition, Order
-from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.machines.trading_state import TradingState, new_tag
 from trade_runtime.model.records import JournalEvent, RuntimeStarted, RuntimeStopped
 from trade_runtime.protocols import Clock, Record, Store
 from trade_runtime.settings import StoreSettings
@@ -42,9 +42,6 @@ between two batches."""
 MAX_BACKLOG = 100_000
 """Records that may wait for their commit. More means that the store does not keep up: it has
 failed."""
-
-_TAG_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-_TAG_LENGTH = 6
 
 
 async def replay(store: Store) -> tuple[TradingState, int, str]:
@@ -261,7 +258,7 @@ async def open_state(
     state = StateManager(store, settings, clock)
     try:
         await state.load()
-        tag = state.trading.tag or "".join(rng.choice(_TAG_LETTERS) for _ in range(_TAG_LENGTH))
+        tag = state.trading.tag or new_tag(rng)
         state.record(RuntimeStarted(name, tag, __version__, platform.node(), os.getpid()))
 
         async def close() -> None:

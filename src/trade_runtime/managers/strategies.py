@@ -8,7 +8,7 @@ overrides. Closing is the stage `halt`: the gate closes, `on_stop` is called, ta
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,14 +18,18 @@ import trio
 from trade_runtime.errors import ConfigError, OrderRefused, StrategyBlocked
 from trade_runtime.lifecycle.ladder import Ladder, StageResult
 from trade_runtime.lifecycle.layer import Layer, open_layer
-from trade_runtime.machines.bars import BarBuilder
 from trade_runtime.machines.order import Order, OrderUpdate
+from trade_runtime.managers.bars import StrategyBars
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
-from trade_runtime.managers.trader import QuoteReader, Readers, Trader
+from trade_runtime.managers.readers import QuoteReader, Readers
+from trade_runtime.managers.trader import Trader
+from trade_runtime.managers.view import InstrumentView
+from trade_runtime.managers.warmup import warm_up
+from trade_runtime.model.bars import BarPlan
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import InstrumentId, StrategyName
-from trade_runtime.model.market import Quote, Trade
+from trade_runtime.model.market import Quote
 from trade_runtime.protocols import Clock
 from trade_runtime.strategy import Strategy
 
@@ -39,24 +43,53 @@ PLAIN_HANDLERS = ("on_quote", "on_trade", "on_bar", "on_book", "on_order", "on_f
 
 
 class StrategyHost:
-    """Runs one strategy and keeps its failures to itself."""
+    """Runs one strategy and keeps its failures to itself.
 
-    def __init__(self, strategy: Strategy, orders: OrderManager, clock: Clock) -> None:
+    Making one, and wiring its handlers, takes no running loop: a backtest does the same.
+
+    Args:
+        strategy: the trader's own.
+        orders: takes its orders, and tells it what becomes of them.
+        clock: for `now_ns`.
+        bars: what bars it is given.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        orders: OrderManager,
+        clock: Clock,
+        bars: BarPlan = BarPlan(),  # noqa: B008 - a frozen value
+    ) -> None:
         self.strategy = strategy
         self.name = strategy.name
         self.outcome = "running"
         self.detail = ""
-        self.trader = Trader(strategy.name, tuple(strategy.instruments), orders, clock)
+        instruments = tuple(strategy.instruments)
+        on_bar = self._guarded(strategy.on_bar) if self._overrides("on_bar") else None
+        self.bars = StrategyBars(self.name, instruments, bars, on_bar)
+        self.trader = Trader(self.name, instruments, orders, clock, self.bars.warmup)
         strategy.trader = self.trader
         self._orders = orders
         self._active = True
         self._scope = trio.CancelScope()
+        self._on_order = self._guarded(strategy.on_order) if self._overrides("on_order") else None
+        self._on_fill = self._guarded(strategy.on_fill) if self._overrides("on_fill") else None
         orders.listeners[self.name] = self
 
-    def subscribe(self, prices: PriceManager, bar_secs: float) -> None:
-        """Have the feeds call the handlers that the strategy overrides."""
+    def subscribe(
+        self,
+        views: Mapping[InstrumentId, InstrumentView],
+        ready_made: Collection[InstrumentId] = (),
+    ) -> None:
+        """Have the views call the handlers that the strategy overrides.
+
+        Args:
+            views: what is known of each market, by instrument.
+            ready_made: instruments whose bars come from elsewhere (`bars.feed`): none are made.
+        """
         for instrument in self.strategy.instruments:
-            view = prices.views[instrument]
+            view = views[instrument]
             readers = self.trader.quote_readers[instrument]
             view.quote_taps.append(self._quote_tap(readers))
             view.stale_taps.append(self._guarded(self.strategy.on_stale))
@@ -64,8 +97,8 @@ class StrategyHost:
                 view.trade_taps.append(self._guarded(self.strategy.on_trade))
             if self._overrides("on_book"):
                 view.book_taps.append(self._guarded(self.strategy.on_book))
-            if self._overrides("on_bar"):
-                view.trade_taps.append(self._bar_tap(instrument, bar_secs))
+            if self.bars.wanted and instrument not in ready_made:
+                self.bars.build(view)
 
     def _overrides(self, handler: str) -> bool:
         return getattr(type(self.strategy), handler) is not getattr(Strategy, handler)
@@ -83,25 +116,25 @@ class StrategyHost:
         return call
 
     def _quote_tap(self, readers: Readers[QuoteReader]) -> Callable[[Quote], None]:
-        handler = self._guarded(self.strategy.on_quote) if self._overrides("on_quote") else None
+        def to_readers(quote: Quote) -> None:
+            for reader in readers.held():
+                reader.put(quote)
 
+        if not self._overrides("on_quote"):
+            return to_readers
+        handler = self.strategy.on_quote
+
+        # Written out, where `_guarded` would do: it is called for every quote, and a call costs.
         def tap(quote: Quote) -> None:
-            if handler is not None:
-                handler(quote)
+            if self._active:
+                try:
+                    handler(quote)
+                except OrderRefused as refused:
+                    self._refused(refused)
+                except STRATEGY_FAILURES as error:
+                    self.fail(error)
             if readers:
-                for reader in readers.held():
-                    reader.put(quote)
-
-        return tap
-
-    def _bar_tap(self, instrument: InstrumentId, bar_secs: float) -> Callable[[Trade], None]:
-        builder = BarBuilder(instrument, bar_secs)
-        handler = self._guarded(self.strategy.on_bar)
-
-        def tap(trade: Trade) -> None:
-            bar = builder.add(trade)
-            if bar is not None:
-                handler(bar)
+                to_readers(quote)
 
         return tap
 
@@ -109,20 +142,26 @@ class StrategyHost:
         """Tell the strategy how an order goes."""
         if not self._active:
             return
-        try:
-            for reader in self.trader.order_readers.held():
-                reader.put(update)
-        except STRATEGY_FAILURES as error:
-            self.fail(error)
-        self._guarded(self.strategy.on_order)(update)
+        if self.trader.order_readers:
+            try:
+                for reader in self.trader.order_readers.held():
+                    reader.put(update)
+            except STRATEGY_FAILURES as error:
+                self.fail(error)
+        if self._on_order is not None:
+            self._on_order(update)
 
     def on_fill(self, fill: Fill, order: Order) -> None:
         """Tell the strategy of a fill."""
-        self._guarded(self.strategy.on_fill)(fill)
+        if self._on_fill is not None:
+            self._on_fill(fill)
 
     def _refused(self, refused: OrderRefused) -> None:
         # A refusal that the strategy did not catch ends this call, not the strategy: limits, a halt
-        # or stale data are part of trading, not a defect.
+        # or stale data are part of trading, not a defect. While it warms up it is not even news.
+        if refused.reason == "warmup":
+            self.trader.log.debug("Order refused", reason=refused.reason, detail=refused.detail)
+            return
         self.trader.log.warning("Order refused", reason=refused.reason, detail=refused.detail)
 
     def fail(self, error: BaseException) -> None:
@@ -189,7 +228,7 @@ class StrategyHost:
             return
         done = False
         try:
-            await self._call(self.strategy.on_stop, reason)
+            await self.finish(reason)
             done = True
         finally:
             self._active = False
@@ -198,7 +237,13 @@ class StrategyHost:
                 result.detail += f"{self.name}: on_stop did not end in time; "
             elif self.outcome == "failed":
                 result.fail(f"{self.name}: {self.detail}")
-            else:
+
+    async def finish(self, reason: str) -> None:
+        """Call `on_stop`; after it the strategy hears of nothing more."""
+        if self._active:
+            await self._call(self.strategy.on_stop, reason)
+            self._active = False
+            if self.outcome != "failed":
                 self.outcome = "stopped"
 
 
@@ -224,7 +269,7 @@ def check_strategies(strategies: Sequence[Strategy]) -> None:
 @asynccontextmanager
 async def open_strategies(
     strategies: Sequence[Strategy],
-    bar_secs: Mapping[StrategyName, float],
+    bars: Mapping[StrategyName, BarPlan],
     prices: PriceManager,
     orders: OrderManager,
     ladder: Ladder,
@@ -232,13 +277,14 @@ async def open_strategies(
     nursery: trio.Nursery,
     reason: Callable[[], str],
 ) -> AsyncIterator[list[StrategyHost]]:
-    """Open the strategies layer: `on_start` was called, `run` tasks run, market data may flow.
+    """Open the strategies layer: `on_start` was called, bars from before trading were handed on,
+    `run` tasks run, market data may flow.
 
     Leaving is the stage `halt`.
 
     Args:
         strategies: in the order of the configuration.
-        bar_secs: the length of each strategy's bars.
+        bars: what bars each strategy is given; those of a minute where it is not named.
         prices: outlives this layer; its feeds begin to flow when everyone listens.
         orders: outlives this layer.
         ladder: of the stop.
@@ -247,7 +293,10 @@ async def open_strategies(
             refuses to end must not keep the layers below from stopping.
         reason: why the runtime stops, once it does.
     """
-    hosts = [StrategyHost(strategy, orders, clock) for strategy in strategies]
+    hosts = [
+        StrategyHost(strategy, orders, clock, bars.get(strategy.name, BarPlan()))
+        for strategy in strategies
+    ]
 
     async def close() -> None:
         orders.halt(reason())
@@ -265,8 +314,9 @@ async def open_strategies(
     async with open_layer("strategies", close, nursery) as layer:
         for host in hosts:
             await host.start()
-            host.subscribe(prices, bar_secs.get(host.name, 60.0))
+        await warm_up([host.bars for host in hosts if host.outcome != "failed"], prices, layer)
         for host in hosts:
+            host.subscribe(prices.views)
             if host.outcome != "failed" and hasattr(host.strategy, "run"):
                 layer.start_soon(host.run, name=f"run-{host.name}")
         _retire_strangers(hosts, orders)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from math import inf
 from typing import Any
 
 import structlog
@@ -17,8 +18,10 @@ from trade_runtime.errors import VenueError
 from trade_runtime.lifecycle.ladder import Ladder, StageResult
 from trade_runtime.lifecycle.layer import open_layer
 from trade_runtime.lifecycle.supervision import supervise
+from trade_runtime.machines.alarms import NEVER, Alarms
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.managers.closing import Closer
+from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.protect import MAX_OVERLAPS, Cover, Key, ProtectionGuard
@@ -28,13 +31,19 @@ from trade_runtime.managers.state import StateManager
 from trade_runtime.managers.venues import VenueManager
 from trade_runtime.model.ids import VenueName
 from trade_runtime.model.orders import OrderReport
-from trade_runtime.protocols import Environment
+from trade_runtime.protocols import Clock, Environment
 from trade_runtime.settings import Settings
 
 log = structlog.get_logger("orders")
 
 RECOVERY_TIMEOUT_SECS = 15.0
 """How long the venue and the journal may take to agree at the start."""
+
+NAP_NS = 1_000_000_000
+
+AFTER_SECS = 4e-10
+"""What is due in a nanosecond comes after the market's and the venue's events of it: a little
+later, by less than half a nanosecond."""
 
 STOP_RETRY_SECS = 0.25
 """How soon, in the stages of the stop, what has no answer is asked for again."""
@@ -178,6 +187,25 @@ class Trading:
         return bool(cover.plan.place) and cover.key not in problems
 
 
+async def ring(alarms: Alarms, clock: Clock) -> None:
+    """Make the calls that are due, for ever.
+
+    It never sleeps for longer than `NAP_NS`, so that a clock that was set is noticed.
+    """
+    earlier = trio.lowlevel.ParkingLot()
+    alarms.on_earlier = earlier.unpark_all
+    while True:
+        now_ns = clock.now_ns()
+        alarms.ring(now_ns)
+        deadline = inf
+        if alarms.next_ns != NEVER:
+            # Reckoned in whole nanoseconds: the present moment has a fraction of one, too.
+            wait_ns = min(alarms.next_ns - now_ns, NAP_NS)
+            deadline = (round(trio.current_time() * 1e9) + wait_ns) / 1e9 + AFTER_SECS
+        with trio.move_on_at(deadline):
+            await earlier.park()
+
+
 def _some(names: Sequence[str], most: int = 10) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
@@ -208,6 +236,7 @@ async def open_orders(
         VenueError: a venue and the journal do not agree: it is not safe to trade.
     """
     orders = OrderManager(settings.orders, settings.risk, venues, prices, state, env.clock)
+    held = HeldOrders(orders)
     guard = ProtectionGuard(orders, settings.protection, settings.risk, env.clock)
     closer = Closer(orders)
     watch = RiskWatch(settings.risk, orders, prices, state, env.clock)
@@ -233,9 +262,7 @@ async def open_orders(
 
     async with open_layer("orders", close) as layer:
         layer.start_soon(orders.watch, name="overdue-watch")
-        layer.start_soon(guard.guard, name="protection-guard")
-        layer.start_soon(guard.watch_duration, name="position-duration")
-        layer.start_soon(closer.work, name="position-closer")
+        layer.start_soon(ring, orders.alarms, env.clock, name="alarms")
         for name, reconciler in reconcilers.items():
             for what, task in (
                 ("reconcile", reconciler.run),
@@ -254,8 +281,7 @@ async def open_orders(
                 )
         venues.listen(orders, lambda name: reconcilers[name].connected())
         await trading.recovered()
+        held.recover()
         guard.mark_all()
         watch.begin()
-        if watch.breakers is not None:
-            layer.start_soon(watch.watch, name="risk-watch")
         yield trading

@@ -23,6 +23,7 @@ from trade_runtime.protocols import (
     Environment,
     MarketData,
     MarketDriven,
+    OrderEntry,
     Venue,
     VenuePlugin,
     VenueSink,
@@ -32,16 +33,27 @@ from trade_runtime.settings import Settings, SupervisionSettings
 log = structlog.get_logger("venues")
 
 
-class VenueManager:
-    """The venues by name. Made by `open_venues`."""
+class Venues:
+    """The venues by name: all that the order path needs of them. A backtest makes its own."""
 
-    def __init__(self, layer: Layer, env: Environment, supervision: SupervisionSettings) -> None:
-        self.trading: dict[VenueName, Venue] = {}
+    trading: Mapping[VenueName, OrderEntry]
+
+    def __init__(self) -> None:
+        self.trading = {}
         self.sources: dict[VenueName, MarketData] = {}
         self.driven: dict[VenueName, MarketDriven] = {}
         """The trading venues that match against market data which others bring."""
         self.connected: dict[VenueName, bool] = {}
         """Whether the private connection of a trading venue is up."""
+
+
+class VenueManager(Venues):
+    """The venues, and their private connections. Made by `open_venues`."""
+
+    trading: dict[VenueName, Venue]
+
+    def __init__(self, layer: Layer, env: Environment, supervision: SupervisionSettings) -> None:
+        super().__init__()
         self._layer = layer
         self._env = env
         self._supervision = supervision

@@ -85,6 +85,7 @@ class Fill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         price: in the quote currency.
         fee: what the venue took, in `fee_currency`; negative for a rebate.
         maker: the order rested and was met.
+        multiplier: how much of the base currency one unit of a contract stands for; 1 for spot.
     """
 
     client_order_id: ClientOrderId
@@ -97,6 +98,7 @@ class Fill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     fee_currency: Currency
     maker: bool
     ts_ns: int
+    multiplier: Decimal = Decimal(1)
 
 
 VenueEvent = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NewType
 
 VenueName = NewType("VenueName", str)
@@ -23,6 +24,7 @@ TradeId = NewType("TradeId", str)
 """The venue's id of a fill, unique for an instrument at that venue."""
 
 
+@lru_cache(maxsize=4096)  # it is asked several times for every order
 def venue_of(instrument: InstrumentId) -> VenueName:
     """Return the venue's part of an instrument id."""
     return VenueName(instrument.rpartition(".")[2])

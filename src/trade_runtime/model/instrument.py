@@ -31,7 +31,7 @@ def exact(value: Decimal | float | int | str) -> Decimal:
         ValueError: it is not a finite number.
     """
     try:
-        number = value if isinstance(value, Decimal) else Decimal(str(value))
+        number = value if type(value) is Decimal else Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"{value!r} is not a number") from None
     if not number.is_finite():

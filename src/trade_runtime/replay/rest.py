@@ -12,12 +12,18 @@ from typing import Any, Final
 import msgspec
 
 from trade_runtime.replay.facts import Facts, SymbolFacts
+from trade_runtime.replay.klines import klines
 from trade_runtime.replay.position import MAX_TRADES, Position
 from trade_runtime.replay.shapes import Snapshot, decode_quote, decode_trade
+from trade_runtime.venues.binance.klines import INTERVAL_SECS, MAX_KLINES_PER_REQUEST
 
 DEFAULT_DEPTH: Final = 100
 MAX_DEPTH: Final = 5000
 DEFAULT_TRADES: Final = 500
+DEFAULT_KLINES: Final = 500
+
+MAX_DIGITS: Final = 18
+"""Of a whole number in a request: a time in milliseconds has 13."""
 
 STALE_BY: Final = 1_000_000
 """How many update ids before the first recorded change a stale snapshot lies."""
@@ -69,6 +75,7 @@ class Answers:
             "/api/v3/depth": self._depth,
             "/api/v3/ticker/bookTicker": self._tickers,
             "/api/v3/trades": self._trades,
+            "/api/v3/klines": self._klines,
         }
 
     def answer(self, path: str, params: Params, position: Position) -> Answer:
@@ -148,6 +155,16 @@ class Answers:
                 }
             )
         return answer
+
+    def _klines(self, params: Params, position: Position) -> list[list[Any]]:
+        facts = self._one(params)
+        limit = _limit(params, DEFAULT_KLINES, MAX_KLINES_PER_REQUEST)
+        interval_secs = INTERVAL_SECS.get(params.get("interval", ""))
+        if interval_secs is None:
+            raise _Refused(400, -1120, "Invalid interval.")
+        end_ms = _whole_number(params["endTime"], "endTime") if "endTime" in params else None
+        trades = [decode_trade(body) for body in position.trades.get(facts.symbol, ())]
+        return klines(trades, interval_secs * 1000, end_ms)[-limit:]
 
     def _exchange_info(self, params: Params, position: Position) -> dict[str, Any]:
         wanted = [self._one(params)] if "symbol" in params else self._many(params)
@@ -229,10 +246,13 @@ def split(symbol: str) -> tuple[str, str]:
 
 
 def _limit(params: Params, default: int, most: int) -> int:
-    text = params.get("limit", str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise _Refused(400, -1100, "Illegal characters found in parameter 'limit'.")
-    return max(1, min(int(text), most))
+    return max(1, min(_whole_number(params.get("limit", str(default)), "limit"), most))
+
+
+def _whole_number(text: str, parameter: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise _Refused(400, -1100, f"Illegal characters found in parameter '{parameter}'.")
+    return int(text)
 
 
 def _not_known(symbol: str) -> _Refused:

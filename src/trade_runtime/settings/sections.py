@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
 from trade_runtime.errors import ConfigError
+from trade_runtime.model.bars import BarKind, BarPlan, BarSource
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.settings.checks import (
     LogLevel,
@@ -24,10 +25,18 @@ from trade_runtime.settings.checks import (
     one_of,
     percent_or_none,
     positive,
+    positive_or_none,
     runtime_name,
     whole,
 )
 from trade_runtime.settings.secrets import Table, masked_url
+
+BAR_KINDS: Final[Mapping[str, BarKind]] = {
+    "bar_secs": "time",
+    "bar_trades": "trades",
+    "bar_volume": "volume",
+}
+"""The keys that say what ends a bar."""
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 
@@ -248,7 +257,12 @@ class StrategySettings:
             or `MODULE:CLASS`.
         instruments: what it trades: `SYMBOL.VENUE`, at least one.
         params: its own settings, as written; the repr masks secrets.
-        bar_secs: the length of the bars that `on_bar` is given, above 0.
+        bar_secs: the length of the bars that `on_bar` is given, above 0; 60 where no key sets
+            another kind. At most one of this and the next two is set.
+        bar_trades: a bar ends with every so many trades (quotes, with `bars = "quotes"`).
+        bar_volume: a bar ends with every so much volume, in the base currency, above 0.
+        bars: what bars are made of: `trades`, or the mid prices of `quotes`.
+        warmup_bars: how many bars of each instrument it is given before it may trade.
     """
 
     name: str = attrs.field(metadata={"sample": '"maker"'})
@@ -257,4 +271,33 @@ class StrategySettings:
         converter=_instruments, metadata={"sample": '["ETHUSDT.paper"]'}
     )
     params: Mapping[str, Any] = attrs.field(factory=Table, converter=Table)
-    bar_secs: float = attrs.field(default=60.0, validator=positive)
+    bar_secs: float | None = attrs.field(default=None, validator=positive_or_none)
+    bar_trades: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(whole(least=1))
+    )
+    bar_volume: float | None = attrs.field(default=None, validator=positive_or_none)
+    bars: BarSource = attrs.field(default="trades", validator=one_of(BarSource))
+    warmup_bars: int = attrs.field(default=0, validator=whole(least=0))
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse bars of two kinds, and bars by volume of quotes, which have none."""
+        kinds = [key for key in BAR_KINDS if getattr(self, key) is not None]
+        if len(kinds) > 1:
+            raise ConfigError(
+                f"{' and '.join(kinds)} are set: bars are of one kind; keep one of"
+                f" {', '.join(BAR_KINDS)}"
+            )
+        if self.bars == "quotes" and self.bar_volume is not None:
+            raise ConfigError(
+                'bar_volume is set with bars = "quotes": quotes have no volume; set bar_trades or'
+                " bar_secs"
+            )
+
+    @property
+    def bar_plan(self) -> BarPlan:
+        """The bars that all this asks for."""
+        sizes = {kind: getattr(self, key) for key, kind in BAR_KINDS.items()}
+        for kind, size in sizes.items():
+            if size is not None:
+                return BarPlan(kind, float(size), self.bars, self.warmup_bars)
+        return BarPlan(source=self.bars, warmup=self.warmup_bars)

@@ -26,8 +26,8 @@ import trio
 from trade_runtime.lifecycle.clock import SystemClock
 from trade_runtime.testing.life import ACTS, Signals, plain_signals
 from trade_runtime.testing.trials import Baseline, Case, Outcome, Share, baseline, try_share
-from trade_runtime.testing.workers import spread
 from trade_runtime.version import __version__
+from trade_runtime.workers import spread
 
 FAULTS = (*ACTS, "kill")
 """Every fault by its name."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ import trio
 
 from trade_runtime.lifecycle.clock import VIRTUAL_EPOCH_NS
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, VenueName
 from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.model.orders import OrderSpec
 from trade_runtime.plugins import Plugins
@@ -183,8 +182,7 @@ class World:
             PAPER,
             self.record,
             self.clock,
-            balances={Currency(name): held for name, held in scenario.balances.items()},
-            fee_bps=Decimal(10),
+            PaperSettings(balances=scenario.balances),
         )
 
     @classmethod

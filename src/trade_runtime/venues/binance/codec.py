@@ -183,7 +183,7 @@ class StreamDecoder:
         self, payload: msgspec.Raw, instrument: InstrumentId, received_ns: int
     ) -> Quote | None:
         raw = decode(_book_ticker, payload, "bookTicker")
-        _check_finite("bookTicker", raw.bid, raw.ask, raw.bid_size, raw.ask_size)
+        check_finite("bookTicker", raw.bid, raw.ask, raw.bid_size, raw.ask_size)
         if not (raw.bid and raw.ask):
             self.ignored += 1  # one side is empty: there is no best bid and ask to tell
             return None
@@ -192,7 +192,7 @@ class StreamDecoder:
 
 def _decode_trade(payload: msgspec.Raw, instrument: InstrumentId) -> Trade:
     raw = decode(_trade, payload, "trade")
-    _check_finite("trade", raw.price, raw.quantity)
+    check_finite("trade", raw.price, raw.quantity)
     side = Side.SELL if raw.buyer_is_maker else Side.BUY
     return Trade(instrument, raw.time_ms * NS_PER_MS, raw.price, raw.quantity, side, raw.trade_id)
 
@@ -231,7 +231,7 @@ def decode_tickers(
         VenueError: it made no sense.
     """
     for raw in decode(_tickers, body, "list of book tickers"):
-        _check_finite("book ticker", raw.bidPrice, raw.askPrice, raw.bidQty, raw.askQty)
+        check_finite("book ticker", raw.bidPrice, raw.askPrice, raw.bidQty, raw.askQty)
         instrument = symbols.get(raw.symbol)
         if instrument is not None and raw.bidPrice and raw.askPrice:
             yield Quote(instrument, received_ns, raw.bidPrice, raw.askPrice, raw.bidQty, raw.askQty)
@@ -245,7 +245,7 @@ def decode_trades(body: bytes, instrument: InstrumentId) -> list[Trade]:
     """
     trades = []
     for raw in decode(_trades, body, "list of trades"):
-        _check_finite("trade", raw.price, raw.qty)
+        check_finite("trade", raw.price, raw.qty)
         side = Side.SELL if raw.isBuyerMaker else Side.BUY
         trades.append(Trade(instrument, raw.time * NS_PER_MS, raw.price, raw.qty, side, raw.id))
     return sorted(trades, key=lambda trade: trade.trade_id)
@@ -260,7 +260,12 @@ def decode_error(body: bytes) -> tuple[int, str] | None:
     return error.code, excerpt(error.msg)
 
 
-def _check_finite(what: str, *numbers: float) -> None:
+def check_finite(what: str, *numbers: float) -> None:
+    """Refuse numbers that are none, or below 0.
+
+    Raises:
+        VenueError: one of them is.
+    """
     if not all(0.0 <= number < math.inf for number in numbers):
         raise VenueError(f"Binance sent a {what} with a number that is none: {numbers}")
 

@@ -1,7 +1,7 @@
 """Binance Spot as a source of market data: instruments, streams, and polling where these are down.
 
-The plug-in's face to the core: a `MarketData`. It holds the pool of REST connections for as long
-as the venue is open; each stream is opened by who uses it.
+The plug-in's face to the core: a `MarketData` that is a `MarketHistory` too. It holds the pool of
+REST connections for as long as the venue is open; each stream is opened by who uses it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
+from trade_runtime.model.market import Bar
 from trade_runtime.protocols import Environment, MarketSession, MarketSink
 from trade_runtime.venues.binance.codec import (
     STREAMS,
@@ -24,6 +25,7 @@ from trade_runtime.venues.binance.codec import (
     stream_names,
 )
 from trade_runtime.venues.binance.instruments import decode_instruments
+from trade_runtime.venues.binance.klines import decode_time, fetch_klines, interval_for
 from trade_runtime.venues.binance.link import open_link
 from trade_runtime.venues.binance.rest import Rest, RestRefused, open_rest
 from trade_runtime.venues.binance.session import StreamSession
@@ -125,6 +127,29 @@ class BinanceSpot:
             body = await self._rest.get("/api/v3/trades", params)
             for trade in decode_trades(body, instrument):
                 sink.on_trade(trade)
+
+    async def bars(
+        self, symbols: Mapping[str, InstrumentId], length_secs: float, count: int
+    ) -> Sequence[Bar]:
+        """Return the last `count` bars of each of `symbols` that have ended, oldest first.
+
+        They are klines of the largest interval that divides `length_secs`; those without trades are
+        left out. What has ended, Binance's own clock says. Requests go one after the other: one for
+        1,000 klines of a symbol, of request weight 2.
+
+        Raises:
+            VenueError: it cannot be reached, its answer made no sense, no interval divides
+                `length_secs`, or too many klines are asked for.
+        """
+        interval = interval_for(length_secs, count)
+        now_ms = decode_time(await self._rest.get("/api/v3/time", {}))
+        length_ms = round(length_secs * 1000)
+        end_ms = now_ms - now_ms % length_ms
+        found: list[Bar] = []
+        for symbol, instrument in symbols.items():
+            window = (end_ms - count * length_ms, end_ms)
+            found += await fetch_klines(self._rest, symbol, instrument, interval, window)
+        return found
 
 
 @asynccontextmanager

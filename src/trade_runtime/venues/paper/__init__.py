@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from trade_runtime.model.ids import Currency, VenueName
-from trade_runtime.protocols import Environment, VenuePlugin
+from trade_runtime.model.ids import VenueName
+from trade_runtime.protocols import Clock, Environment, VenuePlugin
 from trade_runtime.venues.paper.exchange import PaperExchange
-from trade_runtime.venues.paper.record import ExchangeRecord, MemoryRecord
+from trade_runtime.venues.paper.record import ExchangeRecord, MemoryRecord, NullRecord
 from trade_runtime.venues.paper.settings import FaultSettings, PaperSettings
 from trade_runtime.venues.paper.sqlite import SqliteRecord
 from trade_runtime.venues.paper.venue import PaperVenue
@@ -31,15 +31,22 @@ def make_exchange(
         StoreError: the record cannot be read or written.
     """
     saved = record.load()
-    balances = {Currency(currency): held for currency, held in settings.balances.items()}
-    exchange = PaperExchange(name, record, env.clock, balances=balances, fee_bps=settings.fee_bps)
-    if saved.seq and saved.deposit != balances:
+    exchange = PaperExchange(name, record, env.clock, settings)
+    if saved.seq and saved.deposit != settings.balances:
         env.log.warning(
             "the account exists already; its record wins over the configured balances",
-            configured={name: str(held) for name, held in sorted(balances.items())},
+            configured={name: str(held) for name, held in sorted(settings.balances.items())},
             held={name: str(held) for name, held in sorted(exchange.balances().items())},
         )
     return exchange
+
+
+def simulate(name: VenueName, settings: PaperSettings, clock: Clock) -> PaperExchange:
+    """Return the exchange of a backtest: a new account, and no record of what is past.
+
+    Faults are for live runs: here there are none.
+    """
+    return PaperExchange(name, NullRecord(), clock, settings)
 
 
 @asynccontextmanager
@@ -65,13 +72,16 @@ async def open_paper(
         record.close()
 
 
-plugin = VenuePlugin(settings=PaperSettings, open=open_paper, trades=True, streams=False)
+plugin = VenuePlugin(
+    settings=PaperSettings, open=open_paper, trades=True, streams=False, simulate=simulate
+)
 
 __all__ = [
     "RECORD_SUFFIX",
     "ExchangeRecord",
     "FaultSettings",
     "MemoryRecord",
+    "NullRecord",
     "PaperExchange",
     "PaperSettings",
     "PaperVenue",
@@ -80,4 +90,5 @@ __all__ = [
     "make_exchange",
     "open_paper",
     "plugin",
+    "simulate",
 ]

@@ -39,16 +39,17 @@ class Account:
 
     def free(self, currency: Currency) -> Decimal:
         """Return what a new order could lock or spend of `currency`."""
-        return minus(self.total(currency), self.locked(currency))
+        total, locked = self._totals.get(currency, ZERO), self._locked.get(currency)
+        return minus(total, locked) if locked else total
 
     def lock(self, currency: Currency, change: Decimal) -> None:
         """Lock `change` more of `currency`, or release it where it is negative."""
-        locked = plus(self.locked(currency), change)
+        locked = plus(self._locked.get(currency, ZERO), change)
         assert locked >= ZERO, f"{currency}: {locked} locked"
         self._locked[currency] = locked
 
     def move(self, currency: Currency, change: Decimal) -> None:
         """Add `change` to what is held of `currency`."""
-        total = plus(self.total(currency), change)
+        total = plus(self._totals.get(currency, ZERO), change)
         assert total >= ZERO, f"{currency}: {total} held"
         self._totals[currency] = total

@@ -10,53 +10,14 @@ It also keeps how much of the displayed size own orders have taken: a size shown
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from decimal import Decimal
 from math import inf
 
 from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.market import Quote
-from trade_runtime.model.orders import ZERO, Side
+from trade_runtime.model.orders import SIDES, ZERO, Side
+from trade_runtime.venues.paper.levels import Levels
 from trade_runtime.venues.paper.orders import PaperOrder
-
-
-class Levels:
-    """Orders by price, then by arrival.
-
-    Args:
-        high_first: the highest price is the nearest to the market, else the lowest is.
-    """
-
-    __slots__ = ("_high_first", "_keys", "_orders")
-
-    def __init__(self, *, high_first: bool) -> None:
-        self._high_first = high_first
-        self._keys: list[tuple[Decimal, int]] = []
-        self._orders: dict[int, PaperOrder] = {}
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def add(self, price: Decimal, order: PaperOrder) -> None:
-        """Put `order` in its place."""
-        insort(self._keys, self._key(price, order))
-        self._orders[order.seq] = order
-
-    def remove(self, price: Decimal, order: PaperOrder) -> None:
-        """Take `order` out."""
-        del self._keys[bisect_left(self._keys, self._key(price, order))]
-        del self._orders[order.seq]
-
-    def first(self) -> PaperOrder | None:
-        """Return the order nearest to the market, the eldest of its price."""
-        return self._orders[self._keys[0][1]] if self._keys else None
-
-    def edge(self, default: float) -> float:
-        """Return the price nearest to the market, or `default` where there is none."""
-        return abs(float(self._keys[0][0])) if self._keys else default
-
-    def _key(self, price: Decimal, order: PaperOrder) -> tuple[Decimal, int]:
-        return (price.copy_negate() if self._high_first else price, order.seq)
 
 
 class Book:
@@ -67,107 +28,165 @@ class Book:
         quote: the market's present best bid and ask, or None before the first.
         taking: orders without a limit that wait for more size, by side, by arrival.
         resting: limit orders, by side.
-        stops: stops that have not woken, by side.
-        bid_low: a quote whose bid is at or below this wakes a sell stop.
-        bid_high: a quote whose bid is at or above this meets a sell.
-        ask_low: a quote whose ask is at or below this meets a buy.
-        ask_high: a quote whose ask is at or above this wakes a buy stop.
-        trade_low: a trade at or below this meets a buy or wakes a sell stop.
-        trade_high: a trade at or above this meets a sell or wakes a buy stop.
+        stops: orders that wake when the market moves against them, by side.
+        profits: orders that wake when it moves in their favour, by side.
+        trailing: those of the stops whose trigger follows the market, by side.
+        queued: a resting order waits behind what is displayed at its price.
+        touched: own orders have taken of what is displayed.
+        bid_low: a quote whose bid is at or below this does something to a sell.
+        bid_high: a quote whose bid is at or above this does.
+        ask_low: a quote whose ask is at or below this does something to a buy.
+        ask_high: a quote whose ask is at or above this does.
+        trade_low: a trade at or below this meets or wakes an order.
+        trade_high: a trade at or above this does.
     """
 
     __slots__ = (
         "_best",
         "_priced",
+        "_shown",
         "ask_high",
         "ask_low",
         "bid_high",
         "bid_low",
+        "changed",
         "instrument",
+        "profits",
+        "queued",
         "quote",
         "resting",
         "stops",
         "taken",
         "taking",
+        "touched",
         "trade_high",
         "trade_low",
+        "trailing",
     )
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: Instrument, *, queued: bool = False) -> None:
         self.instrument = instrument
+        self.queued = queued
         self.quote: Quote | None = None
-        # The quote's prices as exact numbers, made when first asked for.
+        # The quote's prices and sizes as exact numbers, made when first asked for.
         self._priced: Quote | None = None
-        self._best: dict[Side, Decimal | None] = dict.fromkeys(Side)
-        self.taken = {Side.BUY: ZERO, Side.SELL: ZERO}
-        self.taking = {side: Levels(high_first=False) for side in Side}
-        self.resting = {side: Levels(high_first=side is Side.BUY) for side in Side}
-        self.stops = {side: Levels(high_first=side is Side.SELL) for side in Side}
+        self._best: dict[Side, Decimal | None] = {}
+        self._shown: dict[Side, Decimal] = {}
+        self.changed = True
+        """An order came or went since the bounds were worked out."""
+        self.taken = dict.fromkeys(SIDES, ZERO)
+        self.touched = False
+        self.taking = {side: Levels(high_first=False) for side in SIDES}
+        self.resting = {side: Levels(high_first=side is Side.BUY) for side in SIDES}
+        self.stops = {side: Levels(high_first=side is Side.SELL) for side in SIDES}
+        self.profits = {side: Levels(high_first=side is Side.BUY) for side in SIDES}
+        self.trailing: dict[Side, dict[int, PaperOrder]] = {side: {} for side in SIDES}
         self.refresh()
+
+    def __contains__(self, order: PaperOrder) -> bool:
+        return order in self._place(order)[0]
 
     def add(self, order: PaperOrder) -> None:
         """Let `order` wait for the market. Call `refresh` once the step is over."""
         levels, price = self._place(order)
         levels.add(price, order)
+        self.changed = True
+        if order.trail is not None:
+            self.trailing[order.side][order.seq] = order
 
     def remove(self, order: PaperOrder) -> None:
-        """Take `order` out. Call it before the order's type of waiting changes."""
+        """Take `order` out. Call it before the order's way of waiting changes."""
         levels, price = self._place(order)
         levels.remove(price, order)
+        self.changed = True
+        self.trailing[order.side].pop(order.seq, None)
 
     def see(self, quote: Quote) -> None:
         """Take the market's new quote. A side that did not change shows no new size."""
         old, self.quote = self.quote, quote
-        if old is None:
+        if old is None or not self.touched:
             return
         if quote.ask != old.ask or quote.ask_size != old.ask_size:
             self.taken[Side.BUY] = ZERO
         if quote.bid != old.bid or quote.bid_size != old.bid_size:
             self.taken[Side.SELL] = ZERO
+        self.touched = bool(self.taken[Side.BUY] or self.taken[Side.SELL])
 
     def best(self, side: Side) -> Decimal | None:
         """Return the price at which an order of `side` would take, or None where none is shown."""
-        if self._priced is not self.quote:
-            self._priced = self.quote
-            for one in Side:
-                self._best[one] = self._shown(one)
-        return self._best[side]
+        quote = self.quote
+        if self._priced is not quote:
+            self._priced, self._best, self._shown = quote, {}, {}
+        elif side in self._best:
+            return self._best[side]
+        price = 0.0 if quote is None else quote.ask if side is Side.BUY else quote.bid
+        best = self._best[side] = exact(price) if 0 < price < inf else None
+        return best
+
+    def shown(self, side: Side) -> Decimal:
+        """Return the size displayed for an order of `side` to take, in whole lots."""
+        if self.best(side) is None or self.quote is None:
+            return ZERO
+        if side not in self._shown:
+            size = self.quote.ask_size if side is Side.BUY else self.quote.bid_size
+            fits = 0 < size < inf
+            self._shown[side] = self.instrument.round_quantity(exact(size)) if fits else ZERO
+        return self._shown[side]
 
     def available(self, side: Side) -> Decimal:
         """Return the size an order of `side` can still take at the best price, in whole lots."""
-        if self.quote is None or self.best(side) is None:
-            return ZERO
-        size = self.quote.ask_size if side is Side.BUY else self.quote.bid_size
-        if not 0 < size < inf:
-            return ZERO
-        return max(ZERO, self.instrument.round_quantity(exact(size)) - self.taken[side])
+        shown = self.shown(side)
+        return max(ZERO, shown - self.taken[side]) if self.touched else shown
 
     def take(self, side: Side, quantity: Decimal) -> None:
         """Count `quantity` of the displayed size as taken."""
         self.taken[side] += quantity
+        self.touched = True
 
     def refresh(self) -> None:
-        """Work out the bounds again, after any change of the orders or of what is taken."""
-        buys, sells = self.resting[Side.BUY].edge(-inf), self.resting[Side.SELL].edge(inf)
-        buy_stops, sell_stops = self.stops[Side.BUY].edge(inf), self.stops[Side.SELL].edge(-inf)
-        self.trade_low, self.trade_high = max(buys, sell_stops), min(sells, buy_stops)
-        if any(self.taken.values()) or any(map(len, self.taking.values())):
-            # Every quote has to be looked at: for new size, or to see that it is the same size.
+        """Work out the bounds again, if an order came or went."""
+        if not self.changed:
+            return
+        self.changed = False
+        buy, sell = Side.BUY, Side.SELL
+        if self.taking[buy] or self.taking[sell] or (self.queued and self._any_resting()):
+            # Every quote has to be looked at: for new size, or for what is queued ahead.
             self.bid_low, self.bid_high, self.ask_low, self.ask_high = inf, -inf, inf, -inf
         else:
-            self.bid_low, self.bid_high = sell_stops, sells
-            self.ask_low, self.ask_high = buys, buy_stops
+            self.bid_low = self.stops[sell].edge(-inf)
+            self.bid_high = min(self.resting[sell].edge(inf), self.profits[sell].edge(inf))
+            self.ask_low = max(self.resting[buy].edge(-inf), self.profits[buy].edge(-inf))
+            self.ask_high = self.stops[buy].edge(inf)
+            for order in self.trailing[sell].values():
+                self.bid_high = min(self.bid_high, self._follows_at(order))
+            for order in self.trailing[buy].values():
+                self.ask_low = max(self.ask_low, self._follows_at(order))
+        self.trade_low = max(
+            self.resting[buy].edge(-inf),
+            self.stops[sell].edge(-inf),
+            self.profits[buy].edge(-inf),
+        )
+        self.trade_high = min(
+            self.resting[sell].edge(inf),
+            self.stops[buy].edge(inf),
+            self.profits[sell].edge(inf),
+        )
 
-    def _shown(self, side: Side) -> Decimal | None:
-        if self.quote is None:
-            return None
-        price = self.quote.ask if side is Side.BUY else self.quote.bid
-        return exact(price) if 0 < price < inf else None
+    def _any_resting(self) -> bool:
+        return bool(self.resting[Side.BUY] or self.resting[Side.SELL])
+
+    def _follows_at(self, order: PaperOrder) -> float:
+        """Return the price from which on, or down to which, a trigger would follow."""
+        assert order.trail is not None
+        assert order.trigger_price is not None
+        step = order.trail + self.instrument.tick
+        return float(order.trigger_price - order.side.sign * step)
 
     def _place(self, order: PaperOrder) -> tuple[Levels, Decimal]:
         if order.waits_for_trigger:
             assert order.trigger_price is not None
-            return self.stops[order.side], order.trigger_price
+            waiting = self.profits if order.takes_profit else self.stops
+            return waiting[order.side], order.trigger_price
         if order.price is None:
             return self.taking[order.side], ZERO
         return self.resting[order.side], order.price

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 from trade_runtime.model.instrument import FLOAT_DIGITS, Instrument, OffGrid
 from trade_runtime.model.orders import OrderSpec, OrderType, TimeInForce
-from trade_runtime.venues.paper.account import Account
+from trade_runtime.protocols import Capabilities
 from trade_runtime.venues.paper.book import Book
-from trade_runtime.venues.paper.matching import NO_FUNDS, Matcher, funds_currency, reaches
 from trade_runtime.venues.paper.money import times
-from trade_runtime.venues.paper.orders import STOPS, PaperOrder
+from trade_runtime.venues.paper.orders import PaperOrder
+from trade_runtime.venues.paper.queueing import reaches
 
 UNKNOWN_INSTRUMENT = "unknown instrument"
 DUPLICATE = "duplicate client order id"
@@ -16,58 +19,100 @@ NO_MARKET = "no market yet"
 WOULD_TAKE = "post-only order would take liquidity"
 WOULD_TRIGGER = "order would trigger immediately"
 TOO_MANY = "too many open orders"
+OTHER_GROUP = "the orders of a group are of one instrument and side"
+
+
+def held(
+    spec: OrderSpec, holds: Capabilities, groups: Mapping[str, Mapping[int, PaperOrder]]
+) -> str | None:
+    """Return why the exchange does not hold such an order, or None."""
+    if spec.type not in holds.types:
+        return f"{spec.type} orders are not offered"
+    if spec.tif not in holds.tifs:
+        return f"{spec.tif} is not offered"
+    if not spec.oco:
+        return None
+    if not holds.oco:
+        return "groups are not offered"
+    members = groups.get(spec.oco, {}).values()
+    alike = all((m.instrument, m.side) == (spec.instrument, spec.side) for m in members)
+    return None if alike else OTHER_GROUP
 
 
 def form(order: OrderSpec, instrument: Instrument) -> str | None:
     """Return what is wrong with the order as it is written, or None."""
-    wants_price = order.type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
-    if (order.price is not None) is not wants_price:
-        return f"{order.type} order {'without a' if wants_price else 'with a limit'} price"
-    if (order.trigger_price is not None) is not (order.type in STOPS):
-        return f"{order.type} order {'without' if order.type in STOPS else 'with'} a trigger price"
-    if order.post_only and (order.type, order.tif) != (OrderType.LIMIT, TimeInForce.GTC):
+    kind = order.type
+    if (order.price is not None) is not kind.has_price:
+        return f"{kind} order {'without a' if kind.has_price else 'with a limit'} price"
+    if (order.trigger_price is not None) is not kind.waits:
+        return f"{kind} order {'without' if kind.waits else 'with'} a trigger price"
+    if (order.trail is not None) is not (kind is OrderType.TRAILING_STOP):
+        return f"{kind} order {'without' if order.trail is None else 'with'} a trail"
+    if (order.tif is TimeInForce.GTD) is not bool(order.expire_ns):
+        return f"{order.tif} order {'with' if order.expire_ns else 'without'} a date"
+    if order.post_only and not (
+        kind is OrderType.LIMIT and order.tif in (TimeInForce.GTC, TimeInForce.GTD)
+    ):
         return "post-only is for limit orders that rest"
     try:
-        quantity = instrument.quantity(order.quantity)
-        prices = [instrument.price(p) for p in (order.price, order.trigger_price) if p is not None]
+        numbers = [(instrument.quantity(order.quantity), instrument.lot)]
+        prices = [
+            instrument.price(p)
+            for p in (order.price, order.trigger_price, order.trail)
+            if p is not None
+        ]
     except (OffGrid, ValueError) as error:
         return str(error)
-    for number in (quantity, *prices):
-        if len(number.normalize().as_tuple().digits) > FLOAT_DIGITS:
+    numbers += [(price, instrument.tick) for price in prices]
+    for number, step in numbers:
+        # Seldom true, and then looked at closely: so many digits above the step are too many.
+        if number.adjusted() - step.adjusted() >= FLOAT_DIGITS - 1 and _digits(number) > (
+            FLOAT_DIGITS
+        ):
             return f"{number} has more than {FLOAT_DIGITS} digits"
     if instrument.max_price is not None and max(prices, default=0) > instrument.max_price:
         return f"price {max(prices)} is above {instrument.max_price}"
-    if prices and times(prices[0], quantity) < instrument.min_notional:
-        return f"notional {times(prices[0], quantity)} is below {instrument.min_notional}"
-    return None
+    return too_small(order, instrument, prices[0]) if prices else None
+
+
+def too_small(order: OrderSpec, instrument: Instrument, price: Decimal) -> str | None:
+    """Return why an order is too small at a price, or None."""
+    if not instrument.min_notional:
+        return None
+    notional = times(times(price, order.quantity), instrument.multiplier)
+    if notional >= instrument.min_notional:
+        return None
+    return f"notional {notional} is below {instrument.min_notional}"
+
+
+def _digits(number: Decimal) -> int:
+    return len(number.normalize().as_tuple().digits)
 
 
 def market(order: OrderSpec, book: Book) -> str | None:
     """Return what the present market has against the order, or None."""
     takes = book.best(order.side)
-    must_know = (
-        order.type is OrderType.MARKET
-        or order.post_only
-        or (order.type is OrderType.LIMIT and order.tif is not TimeInForce.GTC)
-    )
-    if takes is None and must_know:
-        return NO_MARKET
-    if order.type is OrderType.MARKET and takes is not None:
-        notional = times(takes, order.quantity)
-        if notional < book.instrument.min_notional:
-            return f"notional {notional} is below {book.instrument.min_notional}"
     if takes is None:
-        return None
+        must_know = (
+            order.type is OrderType.MARKET
+            or order.post_only
+            or (order.type is OrderType.LIMIT and order.tif in (TimeInForce.IOC, TimeInForce.FOK))
+        )
+        return NO_MARKET if must_know else None
+    if order.type is OrderType.MARKET:
+        return too_small(order, book.instrument, takes)
     if order.post_only and order.price is not None and reaches(takes, order.price, order.side):
         return WOULD_TAKE
-    # A buy stop watches the ask that it would pay, a sell stop the bid that it would get.
-    trigger = order.trigger_price
-    if trigger is not None and reaches(takes, trigger, order.side.opposite):
-        return WOULD_TRIGGER
     return None
 
 
-def funds(order: PaperOrder, book: Book, account: Account, matcher: Matcher) -> str | None:
-    """Return NO_FUNDS where the account's free balance does not cover the order."""
-    free = account.free(funds_currency(book, order.side))
-    return NO_FUNDS if matcher.funds_needed(book, order) > free else None
+def trigger(order: PaperOrder, book: Book) -> str | None:
+    """Return WOULD_TRIGGER where a waiting order would wake at once.
+
+    A buy watches the ask that it would pay, a sell the bid that it would get.
+    """
+    takes = book.best(order.side)
+    if takes is None or order.trigger_price is None or not order.waits_for_trigger:
+        return None
+    like = order.side if order.takes_profit else order.side.opposite
+    return WOULD_TRIGGER if reaches(takes, order.trigger_price, like) else None

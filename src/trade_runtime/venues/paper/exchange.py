@@ -19,18 +19,25 @@ from decimal import Decimal
 import attrs
 
 from trade_runtime.errors import StoreError, VenueError
-from trade_runtime.model.events import CancelRejected, Fill, OrderRejected, VenueEvent
+from trade_runtime.model.events import (
+    AmendRejected,
+    CancelRejected,
+    Fill,
+    OrderRejected,
+    VenueEvent,
+)
 from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName, symbol_of
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
-from trade_runtime.model.orders import OrderReport, OrderSpec, ReportStatus
+from trade_runtime.model.orders import ZERO, OrderReport, OrderSpec, ReportStatus
 from trade_runtime.protocols import Clock
 from trade_runtime.venues.paper import checks
 from trade_runtime.venues.paper.account import Account
 from trade_runtime.venues.paper.book import Book
-from trade_runtime.venues.paper.matching import Matcher, funds_currency
+from trade_runtime.venues.paper.matching import NO_FUNDS, Matcher
 from trade_runtime.venues.paper.orders import OrderRow, PaperOrder, detail_of
 from trade_runtime.venues.paper.record import ExchangeRecord, Holding, Step
+from trade_runtime.venues.paper.settings import PaperSettings
 from trade_runtime.venues.paper.turn import Turn, standing
 
 MAX_OPEN_ORDERS = 10_000
@@ -39,6 +46,7 @@ MAX_OPEN_ORDERS = 10_000
 MAX_INSTRUMENTS = 10_000
 
 _NOTHING: Sequence[VenueEvent] = ()
+_NO_DETAIL: Mapping[str, str] = {}
 
 
 class PaperExchange:
@@ -48,8 +56,8 @@ class PaperExchange:
         name: the venue's name; its instruments are `SYMBOL.name`.
         record: where everything is written before it is told.
         clock: tells the time of day; exchange time follows it but never goes back.
-        balances: what the account holds at first; a record that exists wins over it.
-        fee_bps: what is taken of each fill's notional, in the quote currency.
+        settings: what the account holds at first (a record that exists wins over it), fees,
+            queueing, and what it holds of orders.
 
     Raises:
         StoreError: the record cannot be read or written.
@@ -60,22 +68,27 @@ class PaperExchange:
         name: VenueName,
         record: ExchangeRecord,
         clock: Clock,
-        *,
-        balances: Mapping[Currency, Decimal],
-        fee_bps: Decimal,
+        settings: PaperSettings,
     ) -> None:
         self.name = name
+        self.capabilities = settings.capabilities
+        self.latency_ns = settings.latency_ns
+        self.next_expiry_ns: int | None = None
+        """When the next order with a date ends; None where none has one."""
         self._record = record
         self._clock = clock
-        self._fee_bps = fee_bps
+        self._fees = settings.fees_bps
+        self._queued = settings.queue == "back"
         self._seq = self._ts_ns = 0
         self._books: dict[InstrumentId, Book] = {}
         self._live: dict[ClientOrderId, PaperOrder] = {}
         self._account = Account({})
-        self._matcher = Matcher(self._account, fee_bps)
+        self._matcher = Matcher(self._account, *self._fees)
+        self._dated: dict[ClientOrderId, PaperOrder] = {}
         if not record.load().seq:
-            turn = Turn(0, clock.now_ns())
-            turn.note("deposit", ClientOrderId(""), **{k: f"{v:f}" for k, v in balances.items()})
+            balances = {Currency(name): held for name, held in settings.balances.items()}
+            turn = Turn(0, clock.now_ns(), kept=True)
+            turn.note("deposit", ClientOrderId(""), settings.balances)
             held = {name: Holding(total, Decimal(0)) for name, total in balances.items()}
             record.write(attrs.evolve(turn.step(Account({})), balances=held))
         self._restore()
@@ -105,7 +118,7 @@ class PaperExchange:
         for one in fresh:
             book = self._books.get(one.id)
             if book is None:
-                self._books[one.id] = Book(one)
+                self._books[one.id] = Book(one, queued=self._queued)
             else:
                 book.instrument = one
 
@@ -124,25 +137,28 @@ class PaperExchange:
         Raises:
             StoreError: the record failed; nothing was done.
         """
-        seen = self._known(spec.client_order_id)
+        name = spec.client_order_id
+        seen = self._known(name)
         turn = self._turn()
-        seq = turn.note("submit", spec.client_order_id, **detail_of(spec))
+        seq = turn.note("submit", name, detail_of(spec) if self._record.keeps else _NO_DETAIL)
         if seen is not None:
-            turn.note("reject", spec.client_order_id, reason=checks.DUPLICATE)
+            turn.note("reject", name, {"reason": checks.DUPLICATE})
             turn.events.append(standing(seen, turn.ts_ns))
             return self._commit(turn)
-        order = PaperOrder.arriving(spec, seq, turn.ts_ns)
+        order = PaperOrder(spec, seq, turn.ts_ns)
         book = self._books.get(spec.instrument)
-        reason = refuse or self._objection(spec, order, book)
-        if reason or book is None:
-            order.status, order.reason = ReportStatus.REJECTED, reason
+        reason, needed = self._objection(order, book)
+        if refuse or reason or book is None:
+            order.status, order.reason = ReportStatus.REJECTED, refuse or reason
             turn.touch(order)
-            turn.note("reject", spec.client_order_id, reason=reason)
-            turn.events.append(OrderRejected(spec.client_order_id, reason, turn.ts_ns))
+            turn.note("reject", name, {"reason": order.reason})
+            turn.events.append(OrderRejected(name, order.reason, turn.ts_ns))
             return self._commit(turn)
         turn.accept(order)
-        self._live[order.client_order_id] = order
-        self._matcher.enter(turn, book, order)
+        self._live[name] = order
+        self._matcher.enter(turn, book, order, needed)
+        if spec.expire_ns and order.live:
+            self._dated[name] = order
         return self._commit(turn, book)
 
     def cancel(self, client_order_id: ClientOrderId, *, refuse: str = "") -> Sequence[VenueEvent]:
@@ -157,16 +173,80 @@ class PaperExchange:
         """
         order = self._live.get(client_order_id)
         turn = self._turn()
-        turn.note("cancel_request", client_order_id)
+        turn.note("cancel_request", client_order_id, _NO_DETAIL)
         if order is None or refuse:
-            past = self._known(client_order_id)
-            reason = refuse or (f"order is {past.status}" if past else "unknown order")
-            turn.note("cancel_reject", client_order_id, reason=reason)
+            reason = refuse or self._past(client_order_id)
+            turn.note("cancel_reject", client_order_id, {"reason": reason})
             turn.events.append(CancelRejected(client_order_id, reason, turn.ts_ns))
             return self._commit(turn)
         book = self._books[order.instrument]
         self._matcher.close(turn, book, order, ReportStatus.CANCELLED)
         return self._commit(turn, book)
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        *,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+        refuse: str = "",
+    ) -> Sequence[VenueEvent]:
+        """Change a live order's numbers, or say why not.
+
+        It keeps its place among those of its price only where nothing but its quantity changes, and
+        that becomes smaller. A quantity at or below what is filled ends it as cancelled.
+
+        Args:
+            client_order_id: which.
+            quantity: the whole new quantity.
+            price: the new limit price; None for a type without one.
+            trigger_price: the new trigger; None for a type without one. One that woke ignores it.
+            refuse: reject the amend with this reason, whatever it is.
+
+        Raises:
+            StoreError: the record failed; nothing was done.
+        """
+        order = self._live.get(client_order_id)
+        turn = self._turn()
+        asked = {"quantity": quantity, "price": price, "trigger_price": trigger_price}
+        turn.note("amend_request", client_order_id, asked)
+        reason = refuse or ("" if self.capabilities.amend else "amends are not offered")
+        if order is None or reason:
+            reason = reason or self._past(client_order_id)
+        elif quantity <= order.filled:
+            book = self._books[order.instrument]
+            why = "amended to what is filled"
+            self._matcher.close(turn, book, order, ReportStatus.CANCELLED, why)
+            return self._commit(turn, book)
+        else:
+            book = self._books[order.instrument]
+            reason = self._matcher.amend(turn, book, order, (quantity, price, trigger_price))
+            if not reason:
+                return self._commit(turn, book)
+        turn.note("amend_reject", client_order_id, {"reason": reason})
+        turn.events.append(AmendRejected(client_order_id, reason, turn.ts_ns))
+        return self._commit(turn)
+
+    def expire(self, now_ns: int) -> Sequence[VenueEvent]:
+        """End every order whose date has come.
+
+        Raises:
+            StoreError: the record failed; nothing was done.
+        """
+        due = [order for order in self._dated.values() if order.spec.expire_ns <= now_ns]
+        if not due:
+            return _NOTHING
+        turn = self._turn()
+        books = {order.instrument: self._books[order.instrument] for order in due}
+        for order in due:
+            self._matcher.close(
+                turn, books[order.instrument], order, ReportStatus.EXPIRED, "its date has come"
+            )
+        events = self._commit(turn)
+        for book in books.values():
+            book.refresh()
+        return events
 
     # --- the market ----------------------------------------------------------------------------
 
@@ -179,11 +259,13 @@ class PaperExchange:
         book = self._books.get(quote.instrument)
         if book is None:
             return _NOTHING
-        if book.bid_low < quote.bid < book.bid_high and book.ask_low < quote.ask < book.ask_high:
+        if book.touched:
+            book.see(quote)
+        else:
             book.quote = quote
+        if book.bid_low < quote.bid < book.bid_high and book.ask_low < quote.ask < book.ask_high:
             return _NOTHING
         turn = self._turn()
-        book.see(quote)
         self._matcher.meet_quote(turn, book)
         return self._commit(turn, book)
 
@@ -226,53 +308,80 @@ class PaperExchange:
     def _known(self, client_order_id: ClientOrderId) -> PaperOrder | OrderRow | None:
         return self._live.get(client_order_id) or self._record.order(client_order_id)
 
-    def _objection(self, spec: OrderSpec, order: PaperOrder, book: Book | None) -> str:
+    def _past(self, client_order_id: ClientOrderId) -> str:
+        """Say why an order that is not live cannot be changed."""
+        past = self._known(client_order_id)
+        return f"order is {past.status}" if past else "unknown order"
+
+    def _objection(self, order: PaperOrder, book: Book | None) -> tuple[str, Decimal]:
+        """Return why an order is refused, or nothing; and what it needs of the account."""
+        spec = order.spec
         if book is None:
-            return checks.UNKNOWN_INSTRUMENT
+            return checks.UNKNOWN_INSTRUMENT, ZERO
         if len(self._live) >= MAX_OPEN_ORDERS:
-            return checks.TOO_MANY
-        return (
-            checks.form(spec, book.instrument)
+            return checks.TOO_MANY, ZERO
+        reason = (
+            checks.held(spec, self.capabilities, self._matcher.groups)
+            or checks.form(spec, book.instrument)
             or checks.market(spec, book)
-            or checks.funds(order, book, self._account, self._matcher)
-            or ""
+            or checks.trigger(order, book)
         )
+        if reason:
+            return reason, ZERO
+        needed = self._matcher.funds_needed(book, order)
+        return "" if self._matcher.covered(book, order, needed) else NO_FUNDS, needed
 
     def _turn(self) -> Turn:
-        return Turn(self._seq, max(self._ts_ns, self._clock.now_ns()))
+        ts_ns = self._clock.now_ns()
+        return Turn(self._seq, max(self._ts_ns, ts_ns), kept=self._record.keeps)
 
     def _commit(self, turn: Turn, book: Book | None = None) -> Sequence[VenueEvent]:
-        if turn.seq != self._seq:
-            try:
-                self._record.write(turn.step(self._account))
-            except StoreError:
-                self._restore()
-                raise
+        if turn.seq != self._seq or turn.orders:
+            if self._record.keeps:
+                try:
+                    self._record.write(turn.step(self._account))
+                except StoreError:
+                    self._restore()
+                    raise
             self._seq, self._ts_ns = turn.seq, turn.ts_ns
-            for order in turn.orders.values():
+            for name, order in turn.orders.items():
                 if not order.live:
-                    self._live.pop(order.client_order_id, None)
+                    self._live.pop(name, None)
+                    self._dated.pop(name, None)
+            if self._dated or self.next_expiry_ns is not None:
+                self._look_at_dates()
         if book is not None:
             book.refresh()
         return turn.events
+
+    def _look_at_dates(self) -> None:
+        self.next_expiry_ns = min(
+            (order.spec.expire_ns for order in self._dated.values()), default=None
+        )
 
     def _restore(self) -> None:
         """Make memory equal to the record; the market's present quotes are kept."""
         saved = self._record.load()
         self._seq, self._ts_ns = saved.seq, saved.ts_ns
         self._account = Account(saved.balances)
-        self._matcher = Matcher(self._account, self._fee_bps)
-        self._live = {}
+        self._matcher = Matcher(self._account, *self._fees)
+        self._live, self._dated = {}, {}
         before = self._books
-        self._books = {one.id: Book(one) for one in saved.instruments}
+        self._books = {one.id: Book(one, queued=self._queued) for one in saved.instruments}
         for one_id, book in self._books.items():
             if one_id in before:
-                book.quote, book.taken = before[one_id].quote, before[one_id].taken
+                known = before[one_id]
+                book.quote, book.taken, book.touched = known.quote, known.taken, known.touched
         for row in saved.live:
             order = PaperOrder.restored(row)
             book = self._books[order.instrument]
             book.add(order)
-            self._account.lock(funds_currency(book, order.side), order.locked)
+            needed, order.locked = order.locked, ZERO
+            self._matcher.join(order)
+            self._matcher.lock(book, order, needed)
             self._live[order.client_order_id] = order
+            if order.spec.expire_ns:
+                self._dated[order.client_order_id] = order
+        self._look_at_dates()
         for book in self._books.values():
             book.refresh()

@@ -35,6 +35,11 @@ class Mishap:
     refuse: bool = False
     delay_secs: float = 0.0
 
+    @property
+    def delay_ns(self) -> int:
+        """The delay in nanoseconds."""
+        return round(self.delay_secs * 1e9)
+
 
 NO_MISHAP = Mishap()
 

@@ -5,8 +5,10 @@ Plain and synchronous; works on one `Book` within one `Turn`. The rules, in full
 - An order takes the opposite best price up to the size displayed there, each displayed size once.
 - A resting limit order is a maker: at its own price, when the opposite quote reaches that price
   (by the size displayed) or when a trade of an opposite aggressor prints at or through it (by the
-  size traded). Best price first, then the elder.
-- A stop wakes when the quote on its side, or a trade, reaches its trigger.
+  size traded). Best price first, then the elder. Where orders queue, those that were displayed
+  before it at its price go first.
+- A stop wakes when the quote on its side, or a trade, reaches its trigger; a take-profit likewise.
+- A fill of one order of a group makes the others smaller by as much.
 - Own orders never meet each other.
 """
 
@@ -14,17 +16,24 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from trade_runtime.model.ids import Currency
 from trade_runtime.model.instrument import exact
 from trade_runtime.model.market import Trade
-from trade_runtime.model.orders import ZERO, ReportStatus, Side, TimeInForce
+from trade_runtime.model.orders import SIDES, ZERO, ReportStatus, Side, TimeInForce
+from trade_runtime.venues.paper import checks
 from trade_runtime.venues.paper.account import Account
 from trade_runtime.venues.paper.book import Book
-from trade_runtime.venues.paper.money import affordable, cost, fee_of, minus, plus, times
+from trade_runtime.venues.paper.levels import Levels
+from trade_runtime.venues.paper.money import affordable, cost, fee_of, minus, plus, rate_of, times
 from trade_runtime.venues.paper.orders import PaperOrder
+from trade_runtime.venues.paper.queueing import ahead_of, queue_moves, reaches, served_before
 from trade_runtime.venues.paper.turn import Turn
 
 NO_FUNDS = "insufficient balance"
+
+RESTING_TIFS = (TimeInForce.GTC, TimeInForce.GTD)
 
 
 class Matcher:
@@ -32,28 +41,74 @@ class Matcher:
 
     Args:
         account: whose orders these are.
-        fee_bps: what the venue takes of each fill's notional.
+        maker_bps: what the venue takes of the notional of a fill that made liquidity.
+        taker_bps: of one that took it.
     """
 
-    def __init__(self, account: Account, fee_bps: Decimal) -> None:
+    def __init__(self, account: Account, maker_bps: Decimal, taker_bps: Decimal) -> None:
         self._account = account
-        self._fee_bps = fee_bps
+        self._maker, self._taker = rate_of(maker_bps), rate_of(taker_bps)
+        self._reserve = max(self._maker, self._taker, ZERO)
+        self.groups: dict[str, dict[int, PaperOrder]] = {}
+        """The live orders of each OCO group, by the number of their arrival."""
+
+    # --- funds
 
     def funds_needed(self, book: Book, order: PaperOrder) -> Decimal:
-        """Return what `order` is to lock on arrival, of `funds_currency`."""
+        """Return what `order` needs on arrival, of `funds_currency`."""
         if order.side is Side.SELL:
             return order.remaining
         price = order.price or order.trigger_price or book.best(Side.BUY)
         assert price is not None, "a market buy is not let in without a market"
-        return cost(order.remaining, price, self._fee_bps)
+        return cost(times(order.remaining, price), self._reserve)
 
-    def enter(self, turn: Turn, book: Book, order: PaperOrder) -> None:
-        """Let an order that has passed every check into the market."""
+    def covered(self, book: Book, order: PaperOrder, needed: Decimal) -> bool:
+        """Whether what is free covers the order; what its group has locked serves it too."""
+        return needed <= self._purse(book, order)
+
+    def _purse(self, book: Book, order: PaperOrder) -> Decimal:
+        free = self._account.free(funds_currency(book, order.side))
+        locked = self._locked_for(order)
+        return plus(free, locked) if locked else free
+
+    def join(self, order: PaperOrder) -> None:
+        """Note the group of an order that is live from now on, if it has one."""
+        if order.spec.oco:
+            self.groups.setdefault(order.spec.oco, {})[order.seq] = order
+
+    def _locked_for(self, order: PaperOrder) -> Decimal:
+        """Return what is locked for an order, by itself or by its group."""
+        if not order.spec.oco:
+            return order.locked
+        members = self.groups.get(order.spec.oco, {}).values()
+        return max((member.locked for member in members), default=ZERO)
+
+    def _lock(self, turn: Turn, book: Book, order: PaperOrder, amount: Decimal) -> None:
+        if amount != order.locked:
+            self.lock(book, order, amount)
+            turn.spend(funds_currency(book, order.side))
+
+    def relock(self, turn: Turn, book: Book, order: PaperOrder) -> None:
+        """Lock what an order needs with the numbers that it now has."""
         self._lock(turn, book, order, self.funds_needed(book, order))
+
+    def lock(self, book: Book, order: PaperOrder, needed: Decimal) -> None:
+        """Have `needed` locked for an order, or for its group the most that one of it needs."""
+        before = self._locked_for(order)
+        order.locked = needed
+        change = minus(self._locked_for(order), before)
+        self._account.lock(funds_currency(book, order.side), change)
+
+    # --- requests
+
+    def enter(self, turn: Turn, book: Book, order: PaperOrder, needed: Decimal) -> None:
+        """Let an order that has passed every check into the market; `needed` of funds."""
+        self.join(order)
         if order.waits_for_trigger:
+            self._lock(turn, book, order, needed)
             book.add(order)
         else:
-            self._arrive(turn, book, order)
+            self.arrive(turn, book, order)
 
     def close(
         self, turn: Turn, book: Book, order: PaperOrder, status: ReportStatus, reason: str = ""
@@ -62,18 +117,86 @@ class Matcher:
         book.remove(order)
         self._finish(turn, book, order, status, reason)
 
+    def arrive(self, turn: Turn, book: Book, order: PaperOrder) -> None:
+        """Take what is there, then rest, wait or expire. The book does not have the order yet.
+
+        Only what is left over to wait has to be locked for; what is taken is paid at once.
+        """
+        tif = order.spec.tif
+        if tif is TimeInForce.FOK and self._takeable(book, order) < order.quantity:
+            self._finish(turn, book, order, ReportStatus.EXPIRED, "not fillable at once, in full")
+            return
+        funded = self._take(turn, book, order)
+        if not order.remaining:
+            self._finish(turn, book, order, ReportStatus.FILLED)
+        elif not funded:
+            self._finish(turn, book, order, ReportStatus.EXPIRED, NO_FUNDS)
+        elif tif not in RESTING_TIFS:
+            self._finish(
+                turn, book, order, ReportStatus.EXPIRED, "the rest was not fillable at once"
+            )
+        else:
+            if book.queued and order.price is not None:
+                order.ahead = ahead_of(book, order)
+            if not order.locked:
+                self.relock(turn, book, order)
+            book.add(order)
+
+    def amend(
+        self,
+        turn: Turn,
+        book: Book,
+        order: PaperOrder,
+        numbers: tuple[Decimal, Decimal | None, Decimal | None],
+    ) -> str:
+        """Change a live order, or return why not; then nothing is changed."""
+        before = order.quantity, order.price, order.trigger_price
+        quantity, price, trigger_price = numbers
+        if order.triggered:
+            trigger_price = order.trigger_price
+        wanted = replace(order.spec, quantity=quantity, price=price, trigger_price=trigger_price)
+        reason = checks.form(wanted, book.instrument) or checks.market(wanted, book)
+        if reason:
+            return reason
+        book.remove(order)
+        order.quantity, order.price, order.trigger_price = quantity, price, trigger_price
+        needed = self.funds_needed(book, order)
+        reason = checks.trigger(order, book)
+        if not reason and not self.covered(book, order, needed):
+            reason = NO_FUNDS
+        if reason:
+            order.quantity, order.price, order.trigger_price = before
+            book.add(order)
+            return reason
+        if (price, trigger_price) != before[1:] or quantity > before[0]:
+            order.priority = turn.seq
+        self.relock(turn, book, order)
+        turn.amend(order, "request")
+        if order.waits_for_trigger or order.price is None:
+            book.add(order)
+        else:
+            self.arrive(turn, book, order)
+        return ""
+
+    # --- the market
+
     def meet_quote(self, turn: Turn, book: Book) -> None:
         """Wake, then fill, whatever the book's new quote reaches."""
         bid, ask = book.best(Side.SELL), book.best(Side.BUY)
-        if bid is not None:
-            self._wake(turn, book, Side.SELL, bid, "quote")
-        if ask is not None:
-            self._wake(turn, book, Side.BUY, ask, "quote")
-        for side in Side:
+        for side, takes in ((Side.SELL, bid), (Side.BUY, ask)):
+            if takes is None:
+                continue
+            if book.trailing[side]:
+                self._follow(turn, book, side, takes)
+            self._wake(turn, book, book.stops[side], side.opposite, takes, "quote")
+            self._wake(turn, book, book.profits[side], side, takes, "quote")
+        for side in SIDES:
+            if book.queued:
+                queue_moves(book, side)
             self._feed(turn, book, side)
 
     def meet_trade(self, turn: Turn, book: Book, trade: Trade) -> None:
-        """Fill the resting orders that the trade's aggressor would have hit; then wake stops."""
+        """Fill the resting orders that the trade's aggressor would have hit; then wake others."""
         price = exact(trade.price)
         left = book.instrument.round_quantity(exact(trade.quantity))
         side = trade.aggressor.opposite
@@ -82,45 +205,56 @@ class Matcher:
             assert order.price is not None
             if not reaches(price, order.price, side):
                 break
+            if book.queued and price == order.price:
+                left -= served_before(order, left)
+                if left <= 0:
+                    turn.touch(order)
+                    break
             quantity = min(left, order.remaining)
             left -= quantity
             self._fill(turn, book, order, quantity, order.price, maker=True)
             if not order.remaining:
                 self.close(turn, book, order, ReportStatus.FILLED)
-        for stop_side in Side:
-            self._wake(turn, book, stop_side, price, "trade")
+        for one in SIDES:
+            self._wake(turn, book, book.stops[one], one.opposite, price, "trade")
+            self._wake(turn, book, book.profits[one], one, price, "trade")
 
-    def _wake(self, turn: Turn, book: Book, side: Side, price: Decimal, by: str) -> None:
-        stops = book.stops[side]
-        woken: list[PaperOrder] = []
-        while (order := stops.first()) is not None:
+    def _follow(self, turn: Turn, book: Book, side: Side, price: Decimal) -> None:
+        """Draw the triggers after a market that moved in favour of their orders."""
+        for order in list(book.trailing[side].values()):
+            assert order.trail is not None
             assert order.trigger_price is not None
-            if not reaches(price, order.trigger_price, side.opposite):
+            behind = price + side.sign * order.trail
+            moved = (
+                behind > order.trigger_price
+                if side is Side.SELL
+                else behind < (order.trigger_price)
+            )
+            if moved:
+                book.remove(order)
+                order.trigger_price = behind
+                book.add(order)
+                turn.touch(order)
+
+    def _wake(
+        self, turn: Turn, book: Book, waiting: Levels, like: Side, price: Decimal, by: str
+    ) -> None:
+        """Wake what waits for the market to be as good as its trigger for an order of `like`."""
+        if not waiting:
+            return
+        woken: list[PaperOrder] = []
+        while (order := waiting.first()) is not None:
+            assert order.trigger_price is not None
+            if not reaches(price, order.trigger_price, like):
                 break
             book.remove(order)
-            order.triggered = True
-            turn.note("trigger", order.client_order_id, by=by, price=f"{price:f}")
+            order.wake()
+            turn.note("trigger", order.spec.client_order_id, {"by": by, "price": price})
             turn.touch(order)
             woken.append(order)
         for order in woken:
-            self._arrive(turn, book, order)
-
-    def _arrive(self, turn: Turn, book: Book, order: PaperOrder) -> None:
-        """Take what is there, then rest, wait or expire. The book does not have the order yet."""
-        if order.tif is TimeInForce.FOK and self._takeable(book, order) < order.quantity:
-            self._finish(turn, book, order, ReportStatus.EXPIRED, "not fillable at once, in full")
-            return
-        funded = self._take(turn, book, order)
-        if not order.remaining:
-            self._finish(turn, book, order, ReportStatus.FILLED)
-        elif not funded:
-            self._finish(turn, book, order, ReportStatus.EXPIRED, NO_FUNDS)
-        elif order.tif is not TimeInForce.GTC:
-            self._finish(
-                turn, book, order, ReportStatus.EXPIRED, "the rest was not fillable at once"
-            )
-        else:
-            book.add(order)
+            if order.live and order.remaining > 0:  # another of its group may have ended it
+                self.arrive(turn, book, order)
 
     def _feed(self, turn: Turn, book: Book, side: Side) -> None:
         """Give what is displayed to those who wait for it: orders without a limit first."""
@@ -133,6 +267,8 @@ class Matcher:
                 self.close(turn, book, order, ReportStatus.EXPIRED, NO_FUNDS)
             else:
                 break
+        if not resting:
+            return
         best = book.best(side)
         while best is not None and (order := resting.first()) is not None:
             assert order.price is not None
@@ -144,6 +280,8 @@ class Matcher:
             if not order.remaining:
                 self.close(turn, book, order, ReportStatus.FILLED)
 
+    # --- fills
+
     def _takeable(self, book: Book, order: PaperOrder) -> Decimal:
         """Return how much `order` could take right now."""
         best = book.best(order.side)
@@ -151,9 +289,9 @@ class Matcher:
             return ZERO
         quantity = min(order.remaining, book.available(order.side))
         if order.side is Side.BUY and order.price is None:
-            quantity = min(
-                quantity, affordable(book.instrument, self._purse(book, order), best, self._fee_bps)
-            )
+            purse = self._purse(book, order)
+            if cost(times(quantity, best), self._taker) > purse:
+                return min(quantity, affordable(book.instrument, purse, best, self._taker))
         return quantity
 
     def _take(self, turn: Turn, book: Book, order: PaperOrder) -> bool:
@@ -178,47 +316,68 @@ class Matcher:
     ) -> None:
         instrument, account = book.instrument, self._account
         notional = times(quantity, price)
-        fee = fee_of(notional, self._fee_bps)
+        fee = fee_of(notional, self._maker if maker else self._taker)
         order.filled += quantity
+        grouped = order.spec.oco
+        if grouped:
+            self._make_room(turn, book, order, quantity)
         # Release before paying, so that what is held is never less than what is locked.
         if order.side is Side.BUY:
             paid = plus(notional, fee)
-            self._lock(turn, book, order, self._lock_after(order, paid))
+            if order.locked:
+                self._lock(turn, book, order, self._lock_after(order, paid))
             account.move(instrument.quote, paid.copy_negate())
             account.move(instrument.base, quantity)
         else:
-            self._lock(turn, book, order, order.remaining)
+            if order.locked:
+                self._lock(turn, book, order, order.remaining)
             account.move(instrument.base, quantity.copy_negate())
             account.move(instrument.quote, minus(notional, fee))
         turn.fill(order, instrument, quantity=quantity, price=price, fee=fee, maker=maker)
         turn.touch(order)
+        if grouped:
+            self._tell_room(turn, book, order)
 
     def _lock_after(self, order: PaperOrder, paid: Decimal) -> Decimal:
+        if not order.remaining:
+            return ZERO
         if order.price is not None:
-            return cost(order.remaining, order.price, self._fee_bps)
+            return cost(times(order.remaining, order.price), self._reserve)
         return max(ZERO, minus(order.locked, paid))
+
+    def _make_room(self, turn: Turn, book: Book, order: PaperOrder, quantity: Decimal) -> None:
+        """Make the others of an order's group smaller by what it filled, and free their funds."""
+        for other in self.groups[order.spec.oco].values():
+            if other is not order:
+                other.quantity = max(other.quantity - quantity, other.filled)
+                self.relock(turn, book, other)
+
+    def _tell_room(self, turn: Turn, book: Book, order: PaperOrder) -> None:
+        """Tell what a fill did to the others of its group, after the fill itself."""
+        cause = f"order {order.spec.client_order_id} filled in its place"
+        for other in list(self.groups.get(order.spec.oco, {}).values()):
+            if other is order:
+                continue
+            if other.remaining > 0:
+                turn.amend(other, cause)
+            else:
+                if other in book:  # one that has just woken is not
+                    book.remove(other)
+                self._finish(turn, book, other, ReportStatus.CANCELLED, cause)
 
     def _finish(
         self, turn: Turn, book: Book, order: PaperOrder, status: ReportStatus, reason: str = ""
     ) -> None:
-        self._lock(turn, book, order, ZERO)
+        if order.locked:
+            self._lock(turn, book, order, ZERO)
+        if order.spec.oco:
+            members = self.groups.get(order.spec.oco, {})
+            members.pop(order.seq, None)
+            if not members:
+                self.groups.pop(order.spec.oco, None)
         turn.close(order, status, reason)
-
-    def _lock(self, turn: Turn, book: Book, order: PaperOrder, amount: Decimal) -> None:
-        currency = funds_currency(book, order.side)
-        self._account.lock(currency, minus(amount, order.locked))
-        order.locked = amount
-        turn.spend(currency)
-
-    def _purse(self, book: Book, order: PaperOrder) -> Decimal:
-        return plus(self._account.free(funds_currency(book, order.side)), order.locked)
 
 
 def funds_currency(book: Book, side: Side) -> Currency:
     """Return what an order of `side` locks: the quote currency for a buy, the base for a sell."""
     return book.instrument.quote if side is Side.BUY else book.instrument.base
-
-
-def reaches(market: Decimal, limit: Decimal, side: Side) -> bool:
-    """Tell whether a market price is as good as `limit` or better for an order of `side`."""
-    return market <= limit if side is Side.BUY else market >= limit

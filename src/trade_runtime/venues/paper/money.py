@@ -10,11 +10,12 @@ import decimal
 from decimal import Decimal
 
 from trade_runtime.model.instrument import Instrument
+from trade_runtime.model.orders import ZERO
 
 FEE_STEP = Decimal("0.00000001")
 """Fees are whole multiples of this, rounded down."""
 
-BPS = Decimal(10_000)
+ONE = Decimal(1)
 
 _EXACT = decimal.Context(prec=80, traps=[decimal.Inexact, decimal.InvalidOperation])
 _FLOOR = decimal.Context(prec=80, rounding=decimal.ROUND_DOWN)
@@ -35,25 +36,30 @@ def minus(a: Decimal, b: Decimal) -> Decimal:
     return _EXACT.subtract(a, b)
 
 
-def fee_of(notional: Decimal, fee_bps: Decimal) -> Decimal:
-    """Return the fee on `notional`, rounded down to `FEE_STEP`.
+def rate_of(fee_bps: Decimal) -> Decimal:
+    """Return a fee in hundredths of a percent as a share."""
+    return fee_bps.scaleb(-4)
+
+
+def fee_of(notional: Decimal, rate: Decimal) -> Decimal:
+    """Return the fee on `notional`, rounded towards zero to `FEE_STEP`; below zero for a rebate.
 
     Rounding down makes the fees of the parts of an order never exceed the fee of the whole, so what
     a resting order locks always pays for its fills, in however many parts they come.
     """
-    return (_EXACT.multiply(notional, fee_bps) / BPS).quantize(FEE_STEP, context=_FLOOR)
+    if not rate:
+        return ZERO
+    return _EXACT.multiply(notional, rate).quantize(FEE_STEP, context=_FLOOR)
 
 
-def cost(quantity: Decimal, price: Decimal, fee_bps: Decimal) -> Decimal:
-    """Return what a buy of `quantity` at `price` takes from the quote currency, fee included."""
-    notional = times(quantity, price)
-    return plus(notional, fee_of(notional, fee_bps))
+def cost(notional: Decimal, rate: Decimal) -> Decimal:
+    """Return what a buy for `notional` takes from the quote currency, fee included."""
+    return plus(notional, fee_of(notional, rate))
 
 
-def affordable(instrument: Instrument, funds: Decimal, price: Decimal, fee_bps: Decimal) -> Decimal:
+def affordable(instrument: Instrument, funds: Decimal, price: Decimal, rate: Decimal) -> Decimal:
     """Return the largest multiple of the lot that `funds` pay for at `price`, fee included."""
-    unit = times(price, plus(BPS, fee_bps))
-    quantity = instrument.round_quantity(_FLOOR.divide(times(funds, BPS), unit))
+    quantity = instrument.round_quantity(_FLOOR.divide(funds, times(price, plus(ONE, rate))))
     # The fee is rounded down, so one lot more may still be paid for.
     more = plus(quantity, instrument.lot)
-    return more if cost(more, price, fee_bps) <= funds else quantity
+    return more if cost(times(more, price), rate) <= funds else quantity

@@ -1,17 +1,20 @@
 """An order while it lives at the exchange, and the row that the record keeps of it.
 
-`OrderRow` is frozen and is what is stored and restored; `PaperOrder` is the same thing while it can
-still change. Only live orders exist as `PaperOrder`, so memory is bounded by their number.
+A `PaperOrder` is the request that came, and what changed since. `OrderRow` is frozen and is what is
+stored and restored; it is made only when something is written. Only live orders exist as
+`PaperOrder`, so memory is bounded by their number.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
-import attrs
+import msgspec
 
-from trade_runtime.model.ids import ClientOrderId, InstrumentId, VenueOrderId
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, VenueOrderId
 from trade_runtime.model.orders import (
+    PROFIT_TYPES,
     ZERO,
     OrderReport,
     OrderSpec,
@@ -21,11 +24,8 @@ from trade_runtime.model.orders import (
     TimeInForce,
 )
 
-STOPS = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
 
-
-@attrs.frozen
-class OrderRow:
+class OrderRow(msgspec.Struct, frozen=True, gc=False):
     """What the record keeps of an order.
 
     Attributes:
@@ -35,19 +35,24 @@ class OrderRow:
         side: buy or sell.
         type: how it is matched.
         status: where it stands.
-        quantity: what was asked for.
+        quantity: what it is for now.
         filled: what was executed.
         price: limit price, or None.
-        trigger_price: where a stop wakes, or None.
+        trigger_price: where a waiting order wakes, or None; of a trailing stop where it now stands.
         tif: how long it rests.
         post_only: it was to make, never to take.
         reduce_only: as asked; see the reference for what it means on a spot account.
-        triggered: a stop that woke.
-        locked: what it holds of the account's funds, quote currency for a buy, base for a sell.
+        triggered: it waited, and woke.
+        locked: what it needs of the account's funds; of an OCO group the largest is locked.
         reason: why it was rejected or expired.
         created_ns: when it arrived, exchange time.
         updated_ns: when it last changed.
-        seq: the number of its `submit` in the history; time priority goes by it.
+        seq: the number of its `submit` in the history.
+        expire_ns: when a GTD order ends, or 0.
+        trail: how far behind the market a trailing stop follows, or None.
+        oco: its group, or nothing.
+        priority: time priority goes by it; that of its arrival, or of an amend that lost it.
+        ahead: what is queued before it at its price, or None where that is not known or not kept.
     """
 
     client_order_id: ClientOrderId
@@ -69,6 +74,11 @@ class OrderRow:
     created_ns: int
     updated_ns: int
     seq: int
+    expire_ns: int = 0
+    trail: Decimal | None = None
+    oco: str = ""
+    priority: int = 0
+    ahead: Decimal | None = None
 
     def report(self) -> OrderReport:
         """Return the exchange's answer to a query of this order."""
@@ -87,59 +97,83 @@ class OrderRow:
         )
 
 
-@attrs.define(eq=False)
 class PaperOrder:
-    """A live order. The fields are those of `OrderRow`."""
+    """A live order: `spec` is what was asked for, the rest as in `OrderRow`."""
 
-    client_order_id: ClientOrderId
-    venue_order_id: VenueOrderId
-    instrument: InstrumentId
-    side: Side
-    type: OrderType
-    status: ReportStatus
-    quantity: Decimal
-    filled: Decimal
-    price: Decimal | None
-    trigger_price: Decimal | None
-    tif: TimeInForce
-    post_only: bool
-    reduce_only: bool
-    triggered: bool
-    locked: Decimal
-    reason: str
-    created_ns: int
-    updated_ns: int
-    seq: int
+    __slots__ = (
+        "ahead",
+        "created_ns",
+        "filled",
+        "locked",
+        "price",
+        "priority",
+        "quantity",
+        "reason",
+        "seq",
+        "side",
+        "spec",
+        "status",
+        "trigger_price",
+        "triggered",
+        "updated_ns",
+        "venue_order_id",
+        "waits_for_trigger",
+    )
 
-    @classmethod
-    def arriving(cls, spec: OrderSpec, seq: int, ts_ns: int) -> PaperOrder:
-        """Return the order that `spec` asks for, not yet checked and not yet matched."""
-        return cls(
-            client_order_id=spec.client_order_id,
-            venue_order_id=VenueOrderId(str(seq)),
-            instrument=spec.instrument,
-            side=spec.side,
-            type=spec.type,
-            status=ReportStatus.OPEN,
-            quantity=spec.quantity,
-            filled=ZERO,
-            price=spec.price,
-            trigger_price=spec.trigger_price,
-            tif=spec.tif,
-            post_only=spec.post_only,
-            reduce_only=spec.reduce_only,
-            triggered=False,
-            locked=ZERO,
-            reason="",
-            created_ns=ts_ns,
-            updated_ns=ts_ns,
-            seq=seq,
-        )
+    def __init__(self, spec: OrderSpec, seq: int, ts_ns: int) -> None:
+        self.spec = spec
+        self.side = spec.side
+        self.quantity = spec.quantity
+        self.price = spec.price
+        self.trigger_price = spec.trigger_price
+        self.filled = ZERO
+        self.status = ReportStatus.OPEN
+        self.triggered = False
+        self.waits_for_trigger = spec.type.waits
+        """It has not woken yet."""
+        self.locked = ZERO
+        self.reason = ""
+        self.created_ns = self.updated_ns = ts_ns
+        self.seq = self.priority = seq
+        self.venue_order_id = VenueOrderId(str(seq))
+        self.ahead: Decimal | None = None
 
     @classmethod
     def restored(cls, row: OrderRow) -> PaperOrder:
         """Return a live order as the record has it."""
-        return cls(**attrs.asdict(row, recurse=False))
+        spec = OrderSpec(
+            row.client_order_id,
+            StrategyName(""),
+            row.instrument,
+            row.side,
+            row.type,
+            row.quantity,
+            row.price,
+            row.trigger_price,
+            row.tif,
+            row.post_only,
+            row.reduce_only,
+            created_ns=row.created_ns,
+            expire_ns=row.expire_ns,
+            trail=row.trail,
+            oco=row.oco,
+        )
+        order = cls(spec, row.seq, row.created_ns)
+        order.filled, order.locked, order.reason = row.filled, row.locked, row.reason
+        order.updated_ns, order.priority, order.ahead = row.updated_ns, row.priority, row.ahead
+        if row.triggered:
+            order.wake()
+        return order
+
+    @property
+    def client_order_id(self) -> ClientOrderId:
+        """The owner's id."""
+        return self.spec.client_order_id
+
+    @property
+    def instrument(self) -> InstrumentId:
+        """Where it is."""
+        return self.spec.instrument
 
     @property
     def remaining(self) -> Decimal:
@@ -152,32 +186,47 @@ class PaperOrder:
         return self.status is ReportStatus.OPEN
 
     @property
-    def waits_for_trigger(self) -> bool:
-        """It is a stop that has not woken."""
-        return self.type in STOPS and not self.triggered
+    def takes_profit(self) -> bool:
+        """It wakes when the market moves in its favour."""
+        return self.spec.type in PROFIT_TYPES
+
+    @property
+    def trail(self) -> Decimal | None:
+        """How far behind the market its trigger follows, while it waits."""
+        return self.spec.trail if self.waits_for_trigger else None
+
+    def wake(self) -> None:
+        """Its trigger was reached: from now on it is matched."""
+        self.triggered, self.waits_for_trigger = True, False
 
     def row(self) -> OrderRow:
         """Return the order as it stands now."""
+        spec = self.spec
         return OrderRow(
-            self.client_order_id,
+            spec.client_order_id,
             self.venue_order_id,
-            self.instrument,
-            self.side,
-            self.type,
+            spec.instrument,
+            spec.side,
+            spec.type,
             self.status,
             self.quantity,
             self.filled,
             self.price,
             self.trigger_price,
-            self.tif,
-            self.post_only,
-            self.reduce_only,
+            spec.tif,
+            spec.post_only,
+            spec.reduce_only,
             self.triggered,
             self.locked,
             self.reason,
             self.created_ns,
             self.updated_ns,
             self.seq,
+            spec.expire_ns,
+            spec.trail,
+            spec.oco,
+            self.priority,
+            self.ahead,
         )
 
     def report(self) -> OrderReport:
@@ -185,16 +234,28 @@ class PaperOrder:
         return self.row().report()
 
 
-def detail_of(spec: OrderSpec) -> dict[str, str | bool | None]:
-    """Return what the history says of a request for an order."""
-    return {
+def text_of(number: Decimal | None) -> str | None:
+    """Return a number as people and other programs read it: never with an exponent."""
+    return None if number is None else f"{number:f}"
+
+
+def detail_of(spec: OrderSpec) -> dict[str, Any]:
+    """Return what the history says of a request for an order; what is not usual is left out."""
+    detail: dict[str, Any] = {
         "instrument": spec.instrument,
         "side": str(spec.side),
         "type": str(spec.type),
-        "quantity": f"{spec.quantity:f}",
-        "price": None if spec.price is None else f"{spec.price:f}",
-        "trigger_price": None if spec.trigger_price is None else f"{spec.trigger_price:f}",
+        "quantity": text_of(spec.quantity),
+        "price": text_of(spec.price),
+        "trigger_price": text_of(spec.trigger_price),
         "tif": str(spec.tif),
         "post_only": spec.post_only,
         "reduce_only": spec.reduce_only,
     }
+    if spec.expire_ns:
+        detail["expire_ns"] = str(spec.expire_ns)
+    if spec.trail is not None:
+        detail["trail"] = text_of(spec.trail)
+    if spec.oco:
+        detail["oco"] = spec.oco
+    return detail

@@ -30,7 +30,7 @@ class HistoryRow:
         seq: 1, 2, 3, ... without a gap, over the whole life of the venue.
         ts_ns: exchange time; never goes back.
         event: `deposit`, `submit`, `accept`, `reject`, `cancel_request`, `cancel_reject`,
-            `cancel`, `trigger`, `fill` or `expire`.
+            `cancel`, `amend_request`, `amend_reject`, `amend`, `trigger`, `fill` or `expire`.
         client_order_id: whose; empty for a deposit.
         detail: what else there is to say, by name.
     """
@@ -98,6 +98,9 @@ def deposit_of(detail: Detail) -> dict[Currency, Decimal]:
 class ExchangeRecord(Protocol):
     """Keeps what an exchange did. Calls are plain and short."""
 
+    keeps: bool
+    """Steps are written to it. Else it only knows what is held at first."""
+
     def load(self) -> Saved:
         """Return what is needed to go on.
 
@@ -138,6 +141,8 @@ class MemoryRecord:
         history: everything that was seen and done, in order.
     """
 
+    keeps = True
+
     def __init__(self) -> None:
         self.orders: dict[ClientOrderId, OrderRow] = {}
         self.executions: list[Fill] = []
@@ -173,3 +178,13 @@ class MemoryRecord:
     def fills(self, since_ns: int) -> list[Fill]:
         """Return the fills from `since_ns` on, oldest first."""
         return [fill for fill in self.executions if fill.ts_ns >= since_ns]
+
+
+class NullRecord(MemoryRecord):
+    """A record that keeps nothing but what is traded and what was held at first: for a backtest,
+    in which nobody asks for what is past. Memory does not grow with the number of orders.
+
+    So an exchange on it does not know the ids of past orders again, nor past fills.
+    """
+
+    keeps = False

@@ -18,14 +18,9 @@ from trade_runtime.model.ids import (
 )
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import OrderType, ReportStatus, Side, TimeInForce
-from trade_runtime.venues.paper.orders import OrderRow
+from trade_runtime.venues.paper.orders import OrderRow, text_of
 
 Values = tuple[str | int | None, ...]
-
-
-def _text(number: Decimal | None) -> str | None:
-    # Never in exponent notation: people and other programs read these columns.
-    return None if number is None else f"{number:f}"
 
 
 def _number(text: str | None) -> Decimal | None:
@@ -41,19 +36,24 @@ def order_values(row: OrderRow) -> Values:
         row.side.value,
         row.type.value,
         row.status.value,
-        _text(row.quantity),
-        _text(row.filled),
-        _text(row.price),
-        _text(row.trigger_price),
+        text_of(row.quantity),
+        text_of(row.filled),
+        text_of(row.price),
+        text_of(row.trigger_price),
         row.tif.value,
         row.post_only,
         row.reduce_only,
         row.triggered,
-        _text(row.locked),
+        text_of(row.locked),
         row.reason,
         row.created_ns,
         row.updated_ns,
         row.seq,
+        row.expire_ns,
+        text_of(row.trail),
+        row.oco,
+        row.priority,
+        text_of(row.ahead),
     )
 
 
@@ -79,6 +79,11 @@ def order_row(columns: tuple[Any, ...]) -> OrderRow:
         created_ns=columns[16],
         updated_ns=columns[17],
         seq=columns[18],
+        expire_ns=columns[19],
+        trail=_number(columns[20]),
+        oco=columns[21],
+        priority=columns[22] or columns[18],
+        ahead=_number(columns[23]),
     )
 
 
@@ -90,12 +95,13 @@ def fill_values(fill: Fill) -> Values:
         fill.client_order_id,
         fill.instrument,
         fill.side.value,
-        _text(fill.quantity),
-        _text(fill.price),
-        _text(fill.fee),
+        text_of(fill.quantity),
+        text_of(fill.price),
+        text_of(fill.fee),
         fill.fee_currency,
         fill.maker,
         fill.ts_ns,
+        text_of(fill.multiplier),
     )
 
 
@@ -112,6 +118,7 @@ def fill_of(columns: tuple[Any, ...]) -> Fill:
         fee_currency=Currency(columns[8]),
         maker=bool(columns[9]),
         ts_ns=columns[10],
+        multiplier=Decimal(columns[11]),
     )
 
 
@@ -121,12 +128,14 @@ def instrument_values(one: Instrument) -> Values:
         one.id,
         one.base,
         one.quote,
-        _text(one.tick),
-        _text(one.lot),
-        _text(one.min_quantity),
-        _text(one.max_quantity),
-        _text(one.min_notional),
-        _text(one.max_price),
+        text_of(one.tick),
+        text_of(one.lot),
+        text_of(one.min_quantity),
+        text_of(one.max_quantity),
+        text_of(one.min_notional),
+        text_of(one.max_price),
+        one.kind,
+        text_of(one.multiplier),
     )
 
 
@@ -142,4 +151,6 @@ def instrument_of(columns: tuple[Any, ...]) -> Instrument:
         max_quantity=_number(columns[6]),
         min_notional=Decimal(columns[7]),
         max_price=_number(columns[8]),
+        kind=columns[9],
+        multiplier=Decimal(columns[10]),
     )

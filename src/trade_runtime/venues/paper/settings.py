@@ -14,9 +14,13 @@ import attrs
 
 from trade_runtime.errors import ConfigError
 from trade_runtime.model.instrument import exact
+from trade_runtime.model.orders import OrderType
+from trade_runtime.protocols import Capabilities
 
 FaultKind = Literal["drop", "delay", "duplicate", "disconnect", "reject"]
 FaultOn = Literal["submit", "cancel", "query", "event", "any"]
+
+Queue = Literal["front", "back"]
 
 MAX_FAULTS = 100
 
@@ -46,6 +50,14 @@ def _between(low: float, high: float = math.inf) -> Any:
 
 def _exact_balances(balances: Mapping[str, Any]) -> Mapping[str, Decimal]:
     return {str(name): exact(value) for name, value in balances.items()}
+
+
+def _exact_or_none(value: Any) -> Decimal | None:
+    return None if value is None else exact(value)
+
+
+def _types(items: Iterable[Any]) -> tuple[OrderType, ...]:
+    return tuple(OrderType(item) for item in items)
 
 
 def _several(faults: Iterable[FaultSettings]) -> tuple[FaultSettings, ...]:
@@ -96,6 +108,13 @@ class PaperSettings:
         market_data: the `[venues.NAME]` table whose quotes and trades drive it; None: none does.
         latency_ms: how long a request is under way to the exchange; what it tells comes at once.
         fee_bps: the fee on each fill, in hundredths of a percent of its notional.
+        maker_fee_bps: that of a fill that made liquidity, if it is another; below 0 for a rebate.
+        taker_fee_bps: that of a fill that took it, if it is another.
+        queue: where a resting order stands among those displayed at its price: at the `front`, or
+            at the `back`.
+        order_types: what it holds; less imitates a venue that holds less.
+        amend: it changes orders that rest.
+        oco: it holds groups of orders.
         balances: what the account holds when its record is new; an existing record wins.
         seed: of the faults' randomness; 0 takes the runtime's own seeded stream.
         faults: what goes wrong.
@@ -104,6 +123,12 @@ class PaperSettings:
     market_data: str | None = None
     latency_ms: float = attrs.field(default=20.0, validator=_between(0, 60_000))
     fee_bps: Decimal = attrs.field(default=Decimal(10), converter=exact)
+    maker_fee_bps: Decimal | None = attrs.field(default=None, converter=_exact_or_none)
+    taker_fee_bps: Decimal | None = attrs.field(default=None, converter=_exact_or_none)
+    queue: Queue = attrs.field(default="front", validator=_choice(Queue))
+    order_types: tuple[OrderType, ...] = attrs.field(default=tuple(OrderType), converter=_types)
+    amend: bool = True
+    oco: bool = True
     balances: Mapping[str, Decimal] = attrs.field(
         factory=lambda: {"USDT": Decimal(10_000)}, converter=_exact_balances, validator=_held
     )
@@ -114,6 +139,31 @@ class PaperSettings:
     def _fee(self, _: object, value: Decimal) -> None:
         if not 0 <= value < 10_000:
             raise ConfigError(f"fee_bps: must be from 0 up to, not including, 10000, got {value}")
+
+    @maker_fee_bps.validator
+    @taker_fee_bps.validator
+    def _own_fee(self, field: attrs.Attribute[Any], value: Decimal | None) -> None:
+        if value is not None and not -10_000 < value < 10_000:
+            raise ConfigError(f"{field.name}: must be above -10000 and below 10000, got {value}")
+
+    @property
+    def fees_bps(self) -> tuple[Decimal, Decimal]:
+        """The fees of a maker and of a taker."""
+        maker, taker = self.maker_fee_bps, self.taker_fee_bps
+        return (
+            self.fee_bps if maker is None else maker,
+            self.fee_bps if taker is None else taker,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it holds by itself."""
+        return Capabilities(types=frozenset(self.order_types), amend=self.amend, oco=self.oco)
+
+    @property
+    def latency_ns(self) -> int:
+        """The latency in nanoseconds."""
+        return round(self.latency_ms * 1e6)
 
     @faults.validator
     def _few(self, _: object, value: tuple[FaultSettings, ...]) -> None:

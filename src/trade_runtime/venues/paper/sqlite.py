@@ -33,7 +33,7 @@ from trade_runtime.venues.paper.rows import (
     order_values,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 """What `PRAGMA user_version` of a record that this code writes says."""
 
 APPLICATION_ID = 0x74725045
@@ -68,7 +68,12 @@ CREATE TABLE orders (
     reason TEXT NOT NULL,
     created_ns INTEGER NOT NULL,
     updated_ns INTEGER NOT NULL,
-    seq INTEGER NOT NULL
+    seq INTEGER NOT NULL,
+    expire_ns INTEGER NOT NULL DEFAULT 0,
+    trail TEXT,
+    oco TEXT NOT NULL DEFAULT '',
+    priority INTEGER NOT NULL DEFAULT 0,
+    ahead TEXT
 ) WITHOUT ROWID;
 CREATE INDEX orders_open ON orders (seq) WHERE status = 'open';
 CREATE TABLE fills (
@@ -82,7 +87,8 @@ CREATE TABLE fills (
     fee TEXT NOT NULL,
     fee_currency TEXT NOT NULL,
     maker INTEGER NOT NULL,
-    ts_ns INTEGER NOT NULL
+    ts_ns INTEGER NOT NULL,
+    multiplier TEXT NOT NULL DEFAULT '1'
 );
 CREATE INDEX fills_since ON fills (ts_ns);
 CREATE TABLE balances (
@@ -99,7 +105,9 @@ CREATE TABLE instruments (
     min_quantity TEXT NOT NULL,
     max_quantity TEXT,
     min_notional TEXT NOT NULL,
-    max_price TEXT
+    max_price TEXT,
+    kind TEXT NOT NULL DEFAULT 'spot',
+    multiplier TEXT NOT NULL DEFAULT '1'
 ) WITHOUT ROWID;
 CREATE TABLE history (
     seq INTEGER PRIMARY KEY,
@@ -110,12 +118,25 @@ CREATE TABLE history (
 );
 """
 
+_FROM_SCHEMA_1 = """
+ALTER TABLE orders ADD COLUMN expire_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN trail TEXT;
+ALTER TABLE orders ADD COLUMN oco TEXT NOT NULL DEFAULT '';
+ALTER TABLE orders ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN ahead TEXT;
+ALTER TABLE fills ADD COLUMN multiplier TEXT NOT NULL DEFAULT '1';
+ALTER TABLE instruments ADD COLUMN kind TEXT NOT NULL DEFAULT 'spot';
+ALTER TABLE instruments ADD COLUMN multiplier TEXT NOT NULL DEFAULT '1';
+"""
+
+
 _WRITE_ORDER = (
-    "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT OR REPLACE INTO orders VALUES"
+    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_WRITE_FILL = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE_FILL = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _WRITE_BALANCE = "INSERT OR REPLACE INTO balances VALUES (?, ?, ?)"
-_WRITE_INSTRUMENT = "INSERT OR REPLACE INTO instruments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE_INSTRUMENT = "INSERT OR REPLACE INTO instruments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _WRITE_HISTORY = "INSERT INTO history VALUES (?, ?, ?, ?, ?)"
 _READ_FILLS = "SELECT * FROM fills WHERE ts_ns >= ? ORDER BY seq"
 
@@ -127,6 +148,8 @@ class SqliteRecord:
         StoreDamaged: the file is not a record that this version can read.
         StoreError: it cannot be opened or made.
     """
+
+    keeps = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -228,6 +251,8 @@ class SqliteRecord:
         self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         self._db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        if made and version == 1:
+            self._db.executescript(f"BEGIN; {_FROM_SCHEMA_1} PRAGMA user_version = 2; COMMIT;")
         if not made:
             self._db.executescript(
                 f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};"

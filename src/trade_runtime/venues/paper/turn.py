@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
-from trade_runtime.model.events import Fill, OrderAccepted, OrderClosed, OrderRejected, VenueEvent
+from trade_runtime.model.events import (
+    Fill,
+    OrderAccepted,
+    OrderAmended,
+    OrderClosed,
+    OrderRejected,
+    VenueEvent,
+)
 from trade_runtime.model.ids import ClientOrderId, Currency, TradeId
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ReportStatus
 from trade_runtime.venues.paper.account import Account
-from trade_runtime.venues.paper.orders import OrderRow, PaperOrder
+from trade_runtime.venues.paper.orders import OrderRow, PaperOrder, text_of
 from trade_runtime.venues.paper.record import HistoryRow, Holding, Step
 
 _HISTORY_OF = {
@@ -25,6 +34,7 @@ class Turn:
     Args:
         seq: the last number of the history so far.
         ts_ns: exchange time of everything in it.
+        kept: it will be written. Else the history is only counted.
 
     Attributes:
         seq: the last number of the history, with what is in this turn.
@@ -33,35 +43,53 @@ class Turn:
         orders: the orders it changed.
     """
 
-    def __init__(self, seq: int, ts_ns: int) -> None:
+    __slots__ = ("_currencies", "_fills", "_history", "_kept", "events", "orders", "seq", "ts_ns")
+
+    def __init__(self, seq: int, ts_ns: int, *, kept: bool) -> None:
         self.seq = seq
         self.ts_ns = ts_ns
         self.events: list[VenueEvent] = []
         self.orders: dict[ClientOrderId, PaperOrder] = {}
+        self._kept = kept
         self._history: list[HistoryRow] = []
         self._fills: list[Fill] = []
         self._currencies: dict[Currency, None] = {}
 
-    def note(self, event: str, client_order_id: ClientOrderId, **detail: str | bool | None) -> int:
-        """Add a line to the history and return its number."""
+    def note(self, event: str, client_order_id: ClientOrderId, detail: Mapping[str, Any]) -> int:
+        """Add a line to the history and return its number. Numbers become text when written."""
         self.seq += 1
-        self._history.append(HistoryRow(self.seq, self.ts_ns, event, client_order_id, detail))
+        if self._kept:
+            told = {
+                name: text_of(value) if isinstance(value, Decimal) else value
+                for name, value in detail.items()
+            }
+            self._history.append(HistoryRow(self.seq, self.ts_ns, event, client_order_id, told))
         return self.seq
 
     def touch(self, order: PaperOrder) -> None:
         """Have `order` written as it stands at the end."""
         order.updated_ns = self.ts_ns
-        self.orders[order.client_order_id] = order
+        self.orders[order.spec.client_order_id] = order
 
     def spend(self, *currencies: Currency) -> None:
         """Have the balances of `currencies` written as they stand at the end."""
-        self._currencies.update(dict.fromkeys(currencies))
+        if self._kept:
+            self._currencies.update(dict.fromkeys(currencies))
 
     def accept(self, order: PaperOrder) -> None:
         """Take `order` in."""
-        self.note("accept", order.client_order_id, venue_order_id=order.venue_order_id)
+        name = order.spec.client_order_id
+        self.note("accept", name, {"venue_order_id": order.venue_order_id})
         self.touch(order)
-        self.events.append(OrderAccepted(order.client_order_id, order.venue_order_id, self.ts_ns))
+        self.events.append(OrderAccepted(name, order.venue_order_id, self.ts_ns))
+
+    def amend(self, order: PaperOrder, cause: str) -> None:
+        """Write down and tell an order's new numbers."""
+        name, numbers = order.spec.client_order_id, (order.quantity, order.price)
+        detail = dict(zip(("quantity", "price"), numbers, strict=True))
+        self.note("amend", name, {**detail, "trigger_price": order.trigger_price, "by": cause})
+        self.touch(order)
+        self.events.append(OrderAmended(name, *numbers, order.trigger_price, self.ts_ns))
 
     def fill(
         self,
@@ -74,25 +102,24 @@ class Turn:
         maker: bool,
     ) -> None:
         """Write down and tell an execution; the caller changes the order and the balances."""
+        spec = order.spec
         trade_id = self.note(
             "fill",
-            order.client_order_id,
-            quantity=f"{quantity:f}",
-            price=f"{price:f}",
-            fee=f"{fee:f}",
-            maker=maker,
+            spec.client_order_id,
+            {"quantity": quantity, "price": price, "fee": fee, "maker": maker},
         )
         execution = Fill(
-            client_order_id=order.client_order_id,
-            instrument=order.instrument,
-            trade_id=TradeId(str(trade_id)),
-            side=order.side,
-            quantity=quantity,
-            price=price,
-            fee=fee,
-            fee_currency=instrument.quote,
-            maker=maker,
-            ts_ns=self.ts_ns,
+            spec.client_order_id,
+            spec.instrument,
+            TradeId(str(trade_id)),
+            spec.side,
+            quantity,
+            price,
+            fee,
+            instrument.quote,
+            maker,
+            self.ts_ns,
+            instrument.multiplier,
         )
         self._fills.append(execution)
         self.events.append(execution)
@@ -102,16 +129,10 @@ class Turn:
         """End `order`; filled needs no line of its own beside its last fill."""
         order.status, order.reason = status, reason
         self.touch(order)
+        name, filled = order.spec.client_order_id, order.filled
         if status in _HISTORY_OF:
-            self.note(
-                _HISTORY_OF[status],
-                order.client_order_id,
-                filled=f"{order.filled:f}",
-                reason=reason,
-            )
-        self.events.append(
-            OrderClosed(order.client_order_id, status, order.filled, self.ts_ns, reason)
-        )
+            self.note(_HISTORY_OF[status], name, {"filled": filled, "reason": reason})
+        self.events.append(OrderClosed(name, status, filled, self.ts_ns, reason))
 
     def step(self, account: Account) -> Step:
         """Return what is to be written."""

@@ -23,18 +23,26 @@ from trade_runtime.model.ids import ClientOrderId, Currency, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import OrderReport, OrderSpec
-from trade_runtime.protocols import Environment, VenueSink
+from trade_runtime.protocols import Capabilities, Environment, VenueSink
 from trade_runtime.venues.paper.exchange import PaperExchange
 from trade_runtime.venues.paper.faults import Faults, Mishap, Occasion
 from trade_runtime.venues.paper.settings import PaperSettings
-from trade_runtime.venues.paper.wire import MAX_IN_FLIGHT, Request, Wire
+from trade_runtime.venues.paper.wire import MAX_IN_FLIGHT, NEVER, Numbers, Request, Wire
 
 QUERY_TIMEOUT_SECS = 5.0
 """A query whose answer is lost fails after this."""
 
 FAULT_REASON = "refused by a configured fault"
 
+AFTER_SECS = 2.5e-10
+"""What is due in a nanosecond arrives after the market's events of that nanosecond and before those
+of the next: a quarter of one later. So a run in virtual time and a backtest agree."""
+
 T = TypeVar("T")
+
+
+def _now_ns() -> int:
+    return round(trio.current_time() * 1e9)
 
 
 class PaperVenue:
@@ -48,9 +56,11 @@ class PaperVenue:
 
     def __init__(self, exchange: PaperExchange, settings: PaperSettings, env: Environment) -> None:
         self.exchange = exchange
+        self._clock = env.clock
         self._log = env.log
         self._market_data = settings.market_data
         self._latency_secs = settings.latency_ms / 1000
+        self._latency_ns = settings.latency_ns
         rng = random.Random(f"{exchange.name} {settings.seed}") if settings.seed else env.rng
         self._faults = Faults(settings.faults, rng, trio.current_time())
         self._wire = Wire()
@@ -67,6 +77,11 @@ class PaperVenue:
     def settle_secs(self) -> float:
         """For how long after a submit "no such order" proves nothing: latency and all delays."""
         return self._latency_secs + self._faults.most_delay_secs
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it holds by itself."""
+        return self.exchange.capabilities
 
     # --- the market ----------------------------------------------------------------------------
 
@@ -120,6 +135,21 @@ class PaperVenue:
             VenueDown: there is no connection; nothing has left this process.
         """
         self._send("cancel", client_order_id, None)
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        *,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+    ) -> None:
+        """Send new numbers for an order; they reach the exchange after the latency.
+
+        Raises:
+            VenueDown: there is no connection; nothing has left this process.
+        """
+        self._send("submit", client_order_id, None, (quantity, price, trigger_price))
 
     def in_flight(self) -> list[Request]:
         """Return the requests that have left and not arrived, in the order they are due.
@@ -182,8 +212,7 @@ class PaperVenue:
             while True:
                 self._land()
                 self._check_up(VenueError)
-                wake = min(self._wire.due, self._faults.next_outage(trio.current_time()))
-                with trio.CancelScope(deadline=wake) as self._nap:
+                with trio.CancelScope(deadline=self._next_due()) as self._nap:
                     await trio.sleep_forever()
         except VenueError:
             # A request under way may still arrive; an event held back does not.
@@ -203,30 +232,44 @@ class PaperVenue:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _send(self, what: str, client_order_id: ClientOrderId, order: OrderSpec | None) -> None:
+    def _next_due(self) -> float:
+        due_ns = self._wire.due_ns
+        if self.exchange.next_expiry_ns is not None:
+            left_ns = self.exchange.next_expiry_ns - self._clock.now_ns()
+            due_ns = min(due_ns, _now_ns() + max(left_ns, 0))
+        outage = self._faults.next_outage(trio.current_time())
+        return outage if due_ns == NEVER else min(due_ns / 1e9 + AFTER_SECS, outage)
+
+    def _send(
+        self,
+        what: Occasion,
+        client_order_id: ClientOrderId,
+        order: OrderSpec | None,
+        amend: Numbers | None = None,
+    ) -> None:
         if self._sink is None:
             raise VenueDown(f"{self.exchange.name}: not connected")
         self._check_up(VenueDown)
         if self._wire.full:
             raise VenueDown(f"{self.exchange.name}: {MAX_IN_FLIGHT} requests are under way already")
-        now = trio.current_time()
-        mishap = self._meet("cancel" if order is None else "submit")
+        mishap = self._meet(what)
         if not mishap.drop:
-            request = Request(client_order_id, order, FAULT_REASON if mishap.refuse else "")
-            due = now + self._latency_secs + mishap.delay_secs
+            request = Request(client_order_id, order, amend, FAULT_REASON if mishap.refuse else "")
+            due_ns = _now_ns() + self._latency_ns + mishap.delay_ns
             for _ in range(2 if mishap.twice else 1):
-                self._put(due, request)
+                self._put(due_ns, request)
 
-    def _put(self, due: float, item: Request | VenueEvent) -> None:
-        self._wire.put(due, item)
-        self._wake_at(due)
+    def _put(self, due_ns: int, item: Request | VenueEvent) -> None:
+        self._wire.put(due_ns, item)
+        self._wake_at(due_ns / 1e9 + AFTER_SECS)
 
     def _wake_at(self, due: float) -> None:
         self._nap.deadline = min(self._nap.deadline, due)
 
     def _land(self) -> None:
-        """Let everything that is due arrive, in order."""
-        while self._wire.due <= trio.current_time():
+        """End what has a date; let everything that is due arrive, in order."""
+        while self._wire.due_ns <= _now_ns():
+            self._expire()
             item = self._wire.pop()
             if not isinstance(item, Request):
                 self._deliver(item)
@@ -237,6 +280,15 @@ class PaperVenue:
                 self._break(error)
                 return
             self._tell(events)
+        self._expire()
+
+    def _expire(self) -> None:
+        expiry_ns = self.exchange.next_expiry_ns
+        if expiry_ns is not None and expiry_ns <= (now_ns := self._clock.now_ns()):
+            try:
+                self._tell(self.exchange.expire(now_ns))
+            except StoreError as error:
+                self._break(error)
 
     def _tell(self, events: Iterable[VenueEvent]) -> None:
         for event in events:
@@ -247,7 +299,7 @@ class PaperVenue:
                 continue
             for _ in range(2 if mishap.twice else 1):
                 if mishap.delay_secs and not self._wire.full:
-                    self._put(trio.current_time() + mishap.delay_secs, event)
+                    self._put(_now_ns() + mishap.delay_ns, event)
                 else:
                     self._deliver(event)
 

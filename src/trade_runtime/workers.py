@@ -1,7 +1,7 @@
 """Spreads work over processes, and gives the results back in the order of the work.
 
-The one file of the sweep that knows of processes. Each item is worked on alone and by plain
-functions, so that one process and many come to the same.
+The one file that knows of worker processes; the sweep and the grid of backtests use it. Each item
+is worked on alone and by plain functions, so that one process and many come to the same.
 """
 
 from __future__ import annotations

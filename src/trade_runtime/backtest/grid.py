@@ -1,0 +1,202 @@
+"""A grid of backtests: one for each combination of values, each a pure function of its point.
+
+A point is what it takes to run it anywhere: the configuration as a mapping, and what is set in it.
+So any engine that runs functions on many machines can run a grid; here it is worker processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import attrs
+import msgspec
+
+from trade_runtime.backtest.result import Result
+from trade_runtime.backtest.run import run_backtest
+from trade_runtime.errors import ConfigError, TradeRuntimeError
+from trade_runtime.settings import Settings
+from trade_runtime.version import __version__
+
+MAX_POINTS = 100_000
+"""Combinations of a grid, at most."""
+
+
+@attrs.frozen
+class Axis:
+    """A place in the configuration, and the values it is to take: `KEY=V1,V2`."""
+
+    key: str
+    values: tuple[Any, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Axis:
+        """Read `KEY=V1,V2`; a value is read as TOML, and as plain text where it is none.
+
+        Raises:
+            ConfigError: there is no key, or no value.
+        """
+        key, equals, values = text.partition("=")
+        parts = [part.strip() for part in values.split(",") if part.strip()]
+        if not (key.strip() and equals and parts):
+            raise ConfigError(
+                f'--grid "{text}": write KEY=V1,V2, for example params.size=0.01,0.02'
+            )
+        return cls(key.strip(), tuple(_value(part) for part in parts))
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+@attrs.frozen
+class Point:
+    """One backtest of a grid.
+
+    Attributes:
+        config: the configuration, as TOML reads it.
+        base_dir: what its paths are relative to.
+        values: what is set in it, by key.
+    """
+
+    config: Mapping[str, Any]
+    base_dir: str
+    values: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """By it a result is known again: of the configuration, the values, the strategies' files,
+        the history's files by name, size and time, and this version.
+        """
+        settings = self.settings()
+        files = [data.path for data in settings.backtest.data]
+        files += [
+            settings.base_dir / strategy.factory.rpartition(":")[0]
+            for strategy in settings.strategies
+        ]
+        seen = [
+            (str(path), stat.st_size, stat.st_mtime_ns)
+            for path in files
+            if path.exists() and (stat := path.stat())
+        ]
+        told = msgspec.json.encode(
+            [self.config, self.values, seen, __version__], enc_hook=str, order="sorted"
+        )
+        return hashlib.blake2b(told, digest_size=12).hexdigest()
+
+    def settings(self) -> Settings:
+        """Return the configuration with the values set in it.
+
+        Raises:
+            ConfigError: a key names nothing, or a value does not fit.
+        """
+        mapping = deepcopy(dict(self.config))
+        for key, value in self.values.items():
+            _set(mapping, key, value)
+        return Settings.from_mapping(mapping, self.base_dir)
+
+
+def _set(mapping: dict[str, Any], key: str, value: Any) -> None:
+    """Set what a dotted key names. `strategies.NAME...` goes by the name; `params.KEY` is set in
+    every strategy.
+    """
+    parts = key.split(".")
+    tables: list[Any] = [mapping]
+    if parts[0] == "params":
+        tables = list(mapping.get("strategies", []))
+    elif parts[0] == "strategies" and len(parts) > 2:
+        tables = [s for s in mapping.get("strategies", []) if s.get("name") == parts[1]]
+        parts = parts[2:]
+    if not tables:
+        raise ConfigError(f"--grid {key}: the configuration has no such strategy")
+    for table in tables:
+        for part in parts[:-1]:
+            table = table.setdefault(part, {})  # noqa: PLW2901 - going down
+            if not isinstance(table, dict):
+                raise ConfigError(f"--grid {key}: {part} is no table")
+        table[parts[-1]] = value
+
+
+def points(config: Mapping[str, Any], base_dir: Path, axes: Sequence[Axis]) -> list[Point]:
+    """Return a point for each combination of the values, the last axis changing first.
+
+    Raises:
+        ConfigError: a key stands there twice, or there are too many combinations.
+    """
+    keys = [axis.key for axis in axes]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ConfigError(f"--grid {key}: given twice; write all its values in one")
+    found = [
+        Point(config, str(base_dir), dict(zip(keys, values, strict=True)))
+        for values in product(*(axis.values for axis in axes))
+    ]
+    if len(found) > MAX_POINTS:
+        raise ConfigError(f"--grid: {len(found)} combinations; at most {MAX_POINTS}")
+    return found
+
+
+def run_point(point: Point) -> dict[str, Any]:
+    """Run one backtest and return its row. It raises nothing: an error is told in the row."""
+    row: dict[str, Any] = {"digest": point.digest, **point.values}
+    try:
+        result = run_backtest(point.settings())
+    except TradeRuntimeError as error:
+        return {**row, "outcome": "failed", "detail": str(error)}
+    return {**row, **_figures(result)}
+
+
+def _figures(result: Result) -> dict[str, Any]:
+    failed = [f"{s.name}: {s.detail}" for s in result.strategies if s.outcome == "failed"]
+    row: dict[str, Any] = {
+        "outcome": "failed" if failed else result.outcome,
+        "detail": "; ".join(failed),
+        "events": result.events,
+        "orders": result.orders,
+        "fills": len(result.fills),
+    }
+    for currency, realised in result.realised_pnl.items():
+        fees = result.fees.get(currency, 0)
+        row[f"realised {currency}"] = str(realised)
+        row[f"fees {currency}"] = str(fees)
+        row[f"net {currency}"] = str(realised + result.unrealised_pnl[currency] - fees)
+        row[f"drawdown {currency}"] = result.max_drawdown(currency)
+    row["engine_secs"] = round(result.engine_secs, 6)
+    return row
+
+
+def known_rows(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows that an earlier run left, by digest; a last line that was cut off is left
+    out.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if row.get("outcome") == "complete":
+                rows[row["digest"]] = row
+    return rows
+
+
+def write_table(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write the rows as CSV, with every column that any of them has."""
+    import csv  # noqa: PLC0415 - only a grid that is kept needs it
+
+    rows = list(rows)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows(rows)

@@ -1,0 +1,84 @@
+"""How a history reaches the simulated venue and the strategies.
+
+Quotes and trades go the way of a live stream: the venue matches against them, then the strategies
+see them. Where an instrument's history has no quotes, what it has stands for them: a trade is a
+market of its price and size; a bar is one of its open, its extremes (the nearer to the open first)
+and its close in turn, each with a quarter of its volume. The venue alone sees those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from trade_runtime.managers.prices import Prices
+from trade_runtime.managers.view import InstrumentView
+from trade_runtime.model.ids import InstrumentId, VenueName, venue_of
+from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
+from trade_runtime.protocols import Matching
+
+
+class Market:
+    """Hands the events of a history on.
+
+    Args:
+        prices: the markets as whoever trades sees them.
+        kinds: by instrument, the kinds of events that its histories have.
+    """
+
+    def __init__(self, prices: Prices, kinds: dict[InstrumentId, set[str]]) -> None:
+        self.bar_taps: dict[InstrumentId, list[Callable[[Bar], None]]] = {
+            one: [] for one, found in kinds.items() if "bars" in found
+        }
+        """Who is given the bars of the instruments whose history has them ready-made."""
+        self._prices = prices
+        self._kinds = kinds
+
+    def listen(self, drivens: Mapping[VenueName, Matching]) -> None:
+        """See to it that no venue meets a trade twice: as itself, and as the market it stands
+        for.
+        """
+        for instrument, kinds in self._kinds.items():
+            driven = drivens.get(venue_of(instrument))
+            if driven is not None and "quotes" not in kinds:
+                self._prices.views[instrument].trade_taps.remove(driven.on_trade)
+
+    def routes(self) -> dict[type, Callable[..., None]]:
+        """Return who takes an event, by its type: plain calls, once for each event."""
+        feeds = list(self._prices.feeds.values())
+        if len(feeds) == 1 and all("quotes" in kinds for kinds in self._kinds.values()):
+            feed = feeds[0]
+            return {
+                Quote: feed.on_quote,
+                Trade: feed.on_trade,
+                BookLevels: feed.on_book,
+                Bar: self._on_bar,
+            }
+        return {
+            Quote: lambda quote: self._prices.feeds[venue_of(quote.instrument)].on_quote(quote),
+            Trade: self._on_trade,
+            BookLevels: lambda book: self._prices.feeds[venue_of(book.instrument)].on_book(book),
+            Bar: self._on_bar,
+        }
+
+    def _on_trade(self, trade: Trade) -> None:
+        feed = self._prices.feeds[venue_of(trade.instrument)]
+        if "quotes" not in self._kinds[trade.instrument]:
+            view = self._prices.views[trade.instrument]
+            self._show(view, trade.ts_ns, [trade.price], trade.quantity)
+        feed.on_trade(trade)
+
+    def _on_bar(self, bar: Bar) -> None:
+        if self._kinds[bar.instrument] == {"bars"}:
+            near, far = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
+            prices = [bar.open, near, far, bar.close]
+            self._show(self._prices.views[bar.instrument], bar.ts_ns, prices, bar.volume / 4)
+        for tap in self.bar_taps[bar.instrument]:
+            tap(bar)
+
+    def _show(self, view: InstrumentView, ts_ns: int, prices: Iterable[float], size: float) -> None:
+        """Let the venue match against a market of these prices, and have it priced by the last."""
+        self._prices.feeds[venue_of(view.instrument)].down = False
+        for price in prices:
+            view.quote = Quote(view.instrument, ts_ns, price, price, size, size)
+            for tap in view.market_taps:
+                tap(view.quote)

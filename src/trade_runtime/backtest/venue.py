@@ -1,0 +1,116 @@
+"""A simulated venue as the order manager sees it: commands go in now and arrive a latency later.
+
+The wire is one for all venues, so that what is due in one nanosecond arrives in the order in which
+it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from decimal import Decimal
+from functools import partial
+
+from trade_runtime.backtest.clock import HistoryClock
+from trade_runtime.machines.alarms import NEVER, Alarms
+from trade_runtime.model.events import VenueEvent
+from trade_runtime.model.ids import ClientOrderId
+from trade_runtime.model.instrument import Instrument
+from trade_runtime.model.market import Quote, Trade
+from trade_runtime.model.orders import OrderSpec
+from trade_runtime.protocols import Simulated
+
+
+class SimulatedVenue:
+    """Order entry at `exchange`, by the clock of the history.
+
+    Args:
+        exchange: what it leads to.
+        clock: the time of the history.
+        wire: where what is under way waits.
+        tell: takes what the exchange tells.
+    """
+
+    def __init__(
+        self,
+        exchange: Simulated,
+        clock: HistoryClock,
+        wire: Alarms,
+        tell: Callable[[VenueEvent], None],
+    ) -> None:
+        self.exchange = exchange
+        self.capabilities = exchange.capabilities
+        self._clock = clock
+        self._wire = wire
+        self._tell = tell
+        self._latency_ns = exchange.latency_ns
+        self._expiry_ns = NEVER
+
+    def submit(self, order: OrderSpec) -> None:
+        """Send a new order."""
+        self._send(partial(self.exchange.submit, order))
+
+    def cancel(self, client_order_id: ClientOrderId) -> None:
+        """Send a cancel."""
+        self._send(partial(self.exchange.cancel, client_order_id))
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        *,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+    ) -> None:
+        """Send new numbers for an order."""
+        self._send(
+            partial(
+                self.exchange.amend,
+                client_order_id,
+                quantity=quantity,
+                price=price,
+                trigger_price=trigger_price,
+            )
+        )
+
+    def adopt(self, instruments: Collection[Instrument]) -> None:
+        """Learn the instruments to trade."""
+        self.exchange.adopt(instruments)
+
+    def on_quote(self, quote: Quote) -> None:
+        """Match against a new best bid and ask, before the strategies see it."""
+        if events := self.exchange.on_quote(quote):
+            self._tell_all(events)
+
+    def on_trade(self, trade: Trade) -> None:
+        """Match against a trade, before the strategies see it."""
+        if events := self.exchange.on_trade(trade):
+            self._tell_all(events)
+
+    def _send(self, request: Callable[[], Iterable[VenueEvent]]) -> None:
+        self._wire.set(self._clock.ns + self._latency_ns, partial(self._land, request))
+
+    def _land(self, request: Callable[[], Iterable[VenueEvent]], now_ns: int) -> None:
+        self._expire(now_ns)  # what has a date ends before what arrives in that nanosecond
+        self._tell_all(request())
+        self._watch_dates()
+
+    def _on_date(self, now_ns: int) -> None:
+        self._expiry_ns = NEVER
+        self._expire(now_ns)
+        self._watch_dates()
+
+    def _expire(self, now_ns: int) -> None:
+        due_ns = self.exchange.next_expiry_ns
+        if due_ns is not None and due_ns <= now_ns:
+            self._tell_all(self.exchange.expire(now_ns))
+
+    def _watch_dates(self) -> None:
+        due_ns = self.exchange.next_expiry_ns
+        if due_ns is not None and due_ns < self._expiry_ns:
+            self._expiry_ns = due_ns
+            self._wire.set(due_ns, self._on_date)
+
+    def _tell_all(self, events: Iterable[VenueEvent]) -> None:
+        tell = self._tell
+        for event in events:
+            tell(event)

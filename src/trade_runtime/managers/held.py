@@ -1,0 +1,200 @@
+"""Orders that depend on others or on us: children, groups, and types that a venue cannot hold.
+
+A child is released as its parent fills, for as much as was filled, and dropped where the parent
+ended without a fill. Of a group, one order's fills take the place of the others': where the venue
+does not do that itself, the others are made smaller or cancelled from here. An order whose type the
+venue cannot hold waits here for its trigger: it does nothing while the runtime is not there, and
+the protection of a position never counts it.
+
+Plain calls. It stands above the orders, which tell it what moved; after a crash `recover` takes up
+what the journal says was held.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+import structlog
+
+from trade_runtime.errors import OrderRefused
+from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.managers.orders import OrderManager
+from trade_runtime.model.ids import InstrumentId, venue_of
+from trade_runtime.model.instrument import exact
+from trade_runtime.model.market import Quote
+from trade_runtime.model.orders import PROFIT_TYPES, OrderType, Side, TimeInForce
+from trade_runtime.protocols import Capabilities
+
+log = structlog.get_logger("orders")
+
+
+@attrs.define(eq=False)
+class _Watched:
+    """An order whose trigger is watched here, and where that trigger now stands."""
+
+    order: Order
+    trigger: Decimal
+
+    def reached(self, quote: Quote) -> bool:
+        """Whether the market woke it. A stop watches the price that it would trade at."""
+        spec = self.order.spec
+        market = exact(quote.ask if spec.side is Side.BUY else quote.bid)
+        if spec.type is OrderType.TRAILING_STOP and spec.trail is not None:
+            best = market + spec.side.sign * spec.trail
+            self.trigger = (min if spec.side is Side.BUY else max)(self.trigger, best)
+        rises = (spec.side is Side.BUY) is not (spec.type in PROFIT_TYPES)
+        return market >= self.trigger if rises else market <= self.trigger
+
+
+class HeldOrders:
+    """Releases, shrinks and drops what depends on other orders or on the market.
+
+    Args:
+        orders: tells what moved, and carries out what follows from it.
+    """
+
+    def __init__(self, orders: OrderManager) -> None:
+        self._orders = orders
+        self._watched: dict[InstrumentId, list[_Watched]] = {}
+        self._counted: dict[Order, Decimal] = {}
+        """Of orders in groups, how much of their fills the others have made room for."""
+        orders.on_moved = self.moved
+        orders.on_held = self.watch
+
+    def recover(self) -> None:
+        """Take up what an earlier process held, once the venue and the journal agree."""
+        trading = self._orders.trading
+        for order in list(trading.live()):
+            parent = order.spec.parent
+            if order.state is OrderState.HELD or parent is None:
+                self.watch(order)
+            if order.spec.oco:
+                self._counted[order] = order.filled
+            if parent is not None:
+                self._follow(order, over=parent not in trading.orders)
+
+    # --- children and groups
+
+    def moved(self, order: Order) -> None:
+        """Act on an order that others wait for, or that waits or stands for others."""
+        for child in list(self._orders.trading.children.get(order.id, {}).values()):
+            self._follow(child, over=order.settled)
+        spec = order.spec
+        if spec.parent is not None:
+            self._grow(order)
+        if spec.oco:
+            self._make_room(order)
+
+    def _follow(self, child: Order, *, over: bool) -> None:
+        """Release a child for what its parent filled, or drop it where nothing came of that."""
+        if child.state is not OrderState.HELD:
+            self._grow(child)
+        elif child.ready:
+            # One that could not grow later waits for all, unless it is what protects the position.
+            if over or child.spec.protective or self._holds(child).amend:
+                ready = min(child.ready, child.quantity)
+                self._orders.release(child, ready, f"order {child.spec.parent} filled")
+        elif over:
+            self._orders.drop(child, f"order {child.spec.parent} ended without a fill")
+
+    def _grow(self, child: Order) -> None:
+        """Let a child that rests follow what its parent has filled meanwhile."""
+        more = min(child.ready, child.spec.quantity) - child.released
+        if (
+            more > 0
+            and child.state is OrderState.OPEN
+            and child.amending is None
+            and not child.cancel_requested
+            and self._holds(child).amend
+        ):
+            try:
+                self._orders.amend(child, quantity=child.quantity + more)
+            except OrderRefused as refused:
+                log.warning("An exit cannot grow", order=child.id, detail=str(refused))
+
+    def _make_room(self, order: Order) -> None:
+        """Let an order's fills take the place of the others of its group."""
+        others = [
+            other
+            for other in self._orders.trading.groups.get(order.spec.oco, {}).values()
+            if other is not order
+        ]
+        fresh = order.filled - self._counted.get(order, Decimal(0))
+        if order.is_live and others:
+            self._counted[order] = order.filled
+        else:
+            self._counted.pop(order, None)
+        if not fresh:
+            return
+        for other in others:
+            if other.state is not OrderState.HELD and self._holds(other).oco:
+                continue  # the venue does it
+            left = other.quantity - fresh
+            if left <= other.filled or (other.is_live and not self._holds(other).amend):
+                self._orders.cancel(other, f"order {order.id} filled in its place")
+            elif not other.cancel_requested and other.amending is None:
+                self._shrink(other, left)
+
+    def _shrink(self, order: Order, quantity: Decimal) -> None:
+        try:
+            self._orders.amend(order, quantity=quantity)
+        except OrderRefused as refused:
+            log.warning("An order of a group is cancelled", order=order.id, detail=str(refused))
+            self._orders.cancel(order, "it cannot be made smaller")
+
+    # --- what is watched here
+
+    def watch(self, order: Order) -> None:
+        """Watch the market for the trigger of an order, and the clock for its end."""
+        self._date(order)
+        if not order.spec.emulated:
+            return
+        assert order.trigger_price is not None
+        instrument = order.instrument
+        if instrument not in self._watched:
+            self._watched[instrument] = []
+            self._orders.prices.views[instrument].market_taps.append(self._on_quote)
+        self._watched[instrument].append(_Watched(order, order.trigger_price))
+
+    def _date(self, order: Order) -> None:
+        """See to it that an order with a date ends then, where the venue does not."""
+        spec = order.spec
+        here = spec.emulated or TimeInForce.GTD not in self._holds(order).tifs
+        if spec.tif is TimeInForce.GTD and here:
+            self._orders.alarms.set(
+                spec.expire_ns, lambda _: self._orders.cancel(order, "its date has come")
+            )
+
+    def _on_quote(self, quote: Quote) -> None:
+        watched = self._watched[quote.instrument]
+        if not watched:
+            return
+        for one in list(watched):
+            order = one.order
+            if order.state is not OrderState.HELD:
+                watched.remove(one)
+            elif one.reached(quote) and self._way_is_free(order):
+                watched.remove(one)
+                self._orders.release(order, order.quantity, f"the market reached {one.trigger}")
+
+    def _way_is_free(self, order: Order) -> bool:
+        """Whether nothing at the venue holds what the order needs.
+
+        On a spot account a stop that rests locks the currency that its position would be closed
+        with. The stop goes first; where the order then fails, the guard puts one back.
+        """
+        rules = self._orders.instrument(order.instrument)
+        if not order.spec.oco or rules.kind != "spot" or self._holds(order).oco:
+            return True
+        others = [
+            other
+            for other in self._orders.trading.groups.get(order.spec.oco, {}).values()
+            if other is not order and other.state is not OrderState.HELD
+        ]
+        for other in others:
+            self._orders.cancel(other, f"order {order.id} takes its place")
+        return not others
+
+    def _holds(self, order: Order) -> Capabilities:
+        return self._orders.venues.trading[venue_of(order.instrument)].capabilities

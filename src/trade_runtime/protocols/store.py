@@ -1,0 +1,83 @@
+"""What a store must be: it keeps the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+
+from trade_runtime.protocols.world import Environment
+
+
+@attrs.frozen
+class Record:
+    """One line of the journal as a store keeps it.
+
+    Attributes:
+        seq: 1, 2, 3, ... without a gap.
+        ts_ns: when it was made.
+        kind: what it is; the core knows the kinds, a store does not.
+        payload: JSON.
+        digest: hex digest over the previous digest and all of the above; the core makes it.
+    """
+
+    seq: int
+    ts_ns: int
+    kind: str
+    payload: bytes
+    digest: str
+
+
+class Store(Protocol):
+    """Keeps the journal. It is held by one owner at a time."""
+
+    async def read(self, after: int, limit: int) -> Sequence[Record]:
+        """Return up to `limit` records with `seq > after`, in order.
+
+        Raises:
+            StoreDamaged: what is there cannot be read as records.
+            StoreError: it cannot be read now.
+        """
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Write `records` in one transaction; on return they survive what `durability` names.
+
+        Cancellation leaves all or none of them written, and the caller must read to know which.
+
+        Raises:
+            StoreError: nothing was written, or it is not known whether it was.
+        """
+
+    async def check(self) -> None:
+        """Check the store's own integrity.
+
+        Raises:
+            StoreDamaged: it is not what was written; the message says where and how to mend it.
+        """
+
+
+class OpenStore(Protocol):
+    """The call signature of `StorePlugin.open`."""
+
+    def __call__(
+        self, location: str, data_dir: Path, *, durability: str, read_only: bool, env: Environment
+    ) -> AbstractAsyncContextManager[Store]:
+        """Open the store."""
+
+
+@attrs.frozen
+class StorePlugin:
+    """What an entry point of `trade_runtime.stores` names.
+
+    Attributes:
+        open: makes the store from the rest of the URL (after `scheme:///`), the data directory and
+            the durability ("process" or "power"). With `read_only` nothing is created or changed,
+            no ownership is taken, and a store that does not exist reads as empty.
+            Entering raises StoreBusy where another owner holds it, StoreDamaged where it is not
+            what was written. Leaving closes it for good and seals what is there.
+    """
+
+    open: OpenStore

@@ -1,0 +1,207 @@
+"""What a venue must be: order entry, what it holds by itself, and its plug-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from typing import Any, Protocol, runtime_checkable
+
+import attrs
+
+from trade_runtime.model.events import Fill, VenueEvent
+from trade_runtime.model.ids import ClientOrderId, Currency, VenueName
+from trade_runtime.model.instrument import Instrument
+from trade_runtime.model.market import Quote, Trade
+from trade_runtime.model.orders import OrderReport, OrderSpec, OrderType, TimeInForce
+from trade_runtime.protocols.world import Clock, Environment
+
+
+class VenueSink(Protocol):
+    """Where a venue's private events go. Plain calls."""
+
+    def on_event(self, event: VenueEvent) -> None:
+        """Take an event; it may be late, double or out of order."""
+
+
+@attrs.frozen
+class Capabilities:
+    """What a venue holds by itself. What it does not, the runtime emulates or refuses.
+
+    Attributes:
+        types: the order types that rest and wake at the venue.
+        tifs: how long its orders can rest.
+        post_only: it can refuse an order rather than let it take.
+        reduce_only: it holds an order to closing a position.
+        amend: it can change an order that rests.
+        oco: it knows `OrderSpec.oco`: orders of one group share what they lock, and each fill of
+            one makes the others smaller by as much.
+    """
+
+    types: frozenset[OrderType] = frozenset(OrderType)
+    tifs: frozenset[TimeInForce] = frozenset(TimeInForce)
+    post_only: bool = True
+    reduce_only: bool = True
+    amend: bool = True
+    oco: bool = False
+
+
+class OrderEntry(Protocol):
+    """What sends orders: commands go in by plain calls, and their outcome comes as events, or
+    never.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it holds by itself."""
+
+    def submit(self, order: OrderSpec) -> None:
+        """Send a new order. The outcome comes as OrderAccepted, OrderRejected or a fill, or never.
+
+        Raises:
+            VenueDown: there is no connection; nothing has left this process.
+        """
+
+    def cancel(self, client_order_id: ClientOrderId) -> None:
+        """Ask for a cancel. The outcome comes as OrderClosed or CancelRejected, or never.
+
+        Raises:
+            VenueDown: there is no connection; nothing has left this process.
+        """
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        *,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+    ) -> None:
+        """Ask for an order to be changed to these numbers; one whose type has none gets None.
+
+        The outcome comes as OrderAmended, AmendRejected or OrderClosed, or never. A quantity at or
+        below what is filled ends the order.
+
+        Raises:
+            VenueDown: there is no connection; nothing has left this process.
+        """
+
+
+class Venue(OrderEntry, Protocol):
+    """Order entry at one venue: commands go in by plain calls, events come out through the sink.
+
+    An outcome may never come. Who called decides by its own deadline that it is unknown, and asks
+    `order()`; the same intent is never submitted again.
+    """
+
+    @property
+    def settle_secs(self) -> float:
+        """For how long after a submit "no such order" proves nothing."""
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Return every order that rests at the venue on this account, whoever placed it.
+
+        Raises:
+            VenueError: no answer, or one that made no sense.
+        """
+
+    async def order(self, client_order_id: ClientOrderId) -> OrderReport | None:
+        """Return the venue's view of an order, or None where it knows none of that id.
+
+        Raises:
+            VenueError: no answer, or one that made no sense.
+        """
+
+    async def fills(self, since_ns: int) -> Sequence[Fill]:
+        """Return this account's fills from `since_ns` on (venue time), oldest first.
+
+        Raises:
+            VenueError: no answer, or one that made no sense.
+        """
+
+    async def balances(self) -> Mapping[Currency, Decimal]:
+        """Return what the account holds, in full (free and locked).
+
+        Raises:
+            VenueError: no answer, or one that made no sense.
+        """
+
+    async def run(self, sink: VenueSink, connected: Callable[[], None]) -> None:
+        """Hold the private connection: call `connected` once it is up, then hand events to `sink`.
+
+        Raises:
+            VenueError: the connection ended. Who supervises it calls again, after asking for what
+                was missed.
+        """
+
+
+@runtime_checkable
+class Simulated(Protocol):
+    """An exchange of ours that a backtest drives by plain calls, with no wire and no record of its
+    own. What a call returns is told to the strategies in that order.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it holds by itself."""
+
+    @property
+    def latency_ns(self) -> int:
+        """How long a request is under way to it."""
+
+    @property
+    def next_expiry_ns(self) -> int | None:
+        """When the next order with a date ends; None where none has one."""
+
+    def adopt(self, instruments: Collection[Instrument]) -> None:
+        """Learn the instruments to trade."""
+
+    def submit(self, order: OrderSpec) -> Sequence[VenueEvent]:
+        """Take a new order."""
+
+    def cancel(self, client_order_id: ClientOrderId) -> Sequence[VenueEvent]:
+        """Cancel an order, or say why not."""
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        *,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+    ) -> Sequence[VenueEvent]:
+        """Change an order, or say why not."""
+
+    def on_quote(self, quote: Quote) -> Sequence[VenueEvent]:
+        """Match against a new best bid and ask."""
+
+    def on_trade(self, trade: Trade) -> Sequence[VenueEvent]:
+        """Match against a trade."""
+
+    def expire(self, now_ns: int) -> Sequence[VenueEvent]:
+        """End the orders whose date has come."""
+
+    def balances(self) -> Mapping[Currency, Decimal]:
+        """Return what the account holds, free and locked."""
+
+
+@attrs.frozen
+class VenuePlugin:
+    """What an entry point of `trade_runtime.venues` names.
+
+    Attributes:
+        settings: a frozen attrs class that the `[venues.NAME]` table (less `kind`) is read into;
+            its fields, types and validators are the documented configuration.
+        open: makes the thing from its name, its settings and the environment; entering may open
+            files and pools but must not need the network. It is a `MarketData`, a `Venue`, or both.
+        trades: it is a `Venue`.
+        streams: it is a `MarketData`.
+        simulate: makes the exchange of a backtest from its name, its settings and a clock; None
+            where it is not an exchange of ours.
+    """
+
+    settings: type[Any]
+    open: Callable[[VenueName, Any, Environment], AbstractAsyncContextManager[Any]]
+    trades: bool
+    streams: bool
+    simulate: Callable[[VenueName, Any, Clock], Simulated] | None = None
