@@ -24,7 +24,7 @@ section { background: var(--card); border: 1px solid var(--edge); border-radius:
 .tile b { font-size: 1.1rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .note { color: var(--dim); margin: 6px 0 0; font-size: .88rem; }
-.chart { height: 300px; }
+.chart { height: 300px; width: 100%; overflow: hidden; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--edge);
@@ -41,12 +41,12 @@ function draw() {
   const css = getComputedStyle(document.documentElement);
   const colour = (name) => css.getPropertyValue(name).trim();
   CHARTS.forEach((chart, number) => Plotly.react("chart" + number, chart.data, {
-    margin: { l: 64, r: 12, t: 8, b: 34 }, showlegend: !!chart.legend, hovermode: "closest",
+    autosize: true, margin: { l: 64, r: 12, t: 8, b: 34 }, showlegend: !!chart.legend, hovermode: "closest",
     legend: { orientation: "h", y: 1.12 }, paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), size: 12 },
     xaxis: { type: "date", gridcolor: colour("--edge"), zeroline: false },
     yaxis: { gridcolor: colour("--edge"), zerolinecolor: colour("--dim"), tickformat: ",.10~g" },
-  }, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] }));
+  }, { responsive: true, displayModeBar: false }));
 }
 dark.addEventListener("change", draw);
 draw();
