@@ -12,6 +12,7 @@ from trade_runtime.cli.backtest import backtest_command
 from trade_runtime.cli.check import check_command
 from trade_runtime.cli.main import COMMANDS, cli
 from trade_runtime.cli.replay import replay_command
+from trade_runtime.cli.resume import resume_command
 from trade_runtime.cli.run import run_command
 from trade_runtime.cli.verify import verify_command
 
@@ -43,6 +44,7 @@ def test_every_command_is_in_the_table() -> None:
         ("`run`", run_command),
         ("`check`", check_command),
         ("`verify`", verify_command),
+        ("`resume`", resume_command),
         ("`backtest`", backtest_command),
         ("`replay`", replay_command),
     ],

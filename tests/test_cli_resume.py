@@ -101,10 +101,8 @@ def test_a_runtime_that_runs_is_in_the_way(world: World) -> None:
             await trio.sleep(1)
             assert runtime.state is not None
             await runtime.state.flush()
-            for options in ((), ("--show",)):
-                results.append(
-                    await trio.to_thread.run_sync(lambda options=options: run(world, *options))
-                )
+            results.append(await trio.to_thread.run_sync(run, world))
+            results.append(await trio.to_thread.run_sync(run, world, "--show"))
 
     trio.run(main)
     refused, shown = results

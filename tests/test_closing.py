@@ -161,7 +161,8 @@ async def test_one_instrument_of_a_strategy(tmp_path: Path) -> None:
         await until(lambda: hand.trader.position(BTC).quantity == 1 and bid.state == "open")
         hand.trader.flatten(ETH)
         await until(lambda: hand.quantity == 0)
-        assert (1, True) == (hand.trader.position(BTC).quantity, bid.is_live)
+        assert Decimal(1) == hand.trader.position(BTC).quantity
+        assert bid.is_live
         with pytest.raises(OrderRefused, match="instrument"):
             hand.trader.flatten("DOGEUSDT.paper")
 

@@ -52,6 +52,7 @@ def test_the_keys_are_the_contract() -> None:
         "tasks_left",
         "connections_left",
         "error",
+        "latch",
     ] == list(REPORT.as_dict())
     assert ["name", "layer", "budget_secs", "took_secs", "outcome", "detail"] == list(
         REPORT.as_dict()["stages"][0]

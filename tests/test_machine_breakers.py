@@ -370,7 +370,8 @@ def test_it_trips_when_an_exact_count_from_scratch_says_so(
     which: str, actions: list[tuple[str, InstrumentId, int]]
 ) -> None:
     """However quotes, fills and restarts come: the floats on the way never decide, or miss it."""
-    desk = Desk(**{which: HUNDRED})
+    limits: dict[str, Any] = {which: HUNDRED}
+    desk = Desk(**limits)
     bids = {ETH: 1000, BTC: 1000}
     positions = {ETH: 0, BTC: 0}
     cash, peak = 0, 0

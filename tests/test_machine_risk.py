@@ -158,7 +158,8 @@ class TestPace:
         desk = Desk(duplicate_secs=2)
         desk.place(secs=0)
         for other in ({"price": "99"}, {"side": SELL}, {"strategy": "taker"}, {"quantity": "2"}):
-            desk.place(**{"side": BUY, "quantity": "1", "secs": 0.5, **other})
+            how: dict[str, Any] = {"side": BUY, "secs": 0.5, **other}
+            desk.place(**how)
         reason, detail = refusal(desk, secs=1.5)
         assert ("risk", "an identical order passed 1.500 s ago: duplicate_secs 2") == (
             reason,
@@ -170,7 +171,8 @@ class TestPace:
     def test_no_second_ever_has_more(self, gaps_ms: list[int], limit: int) -> None:
         """Whatever the moments: of those that pass, no second holds more than the limit."""
         desk = Desk(max_orders_per_sec=limit)
-        now, passed = 0, []
+        now = 0
+        passed: list[int] = []
         for gap in gaps_ms:
             now += gap
             try:

@@ -26,6 +26,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "array of strings": (list,),
     "object": (dict,),
     "string or null": (str, type(None)),
+    "object or null": (dict, type(None)),
 }
 
 

@@ -35,10 +35,10 @@ class Latch:
 
 @click.command("resume")
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--reason", default="", metavar="TEXT", help="Why it may go on, for the journal.")
+@click.option("--reason", metavar="TEXT", help="Why it may go on, for the journal.")
 @click.option("--show", is_flag=True, help="Only tell what restricts trading; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def resume_command(config: Path, reason: str, show: bool, as_json: bool) -> None:
+def resume_command(config: Path, reason: str | None, show: bool, as_json: bool) -> None:
     """Let trading go on, at the next start, after it was halted or held to reducing positions.
 
     Tells what restricts it, why, by whom and since when. The runtime must have been stopped, unless
@@ -52,7 +52,7 @@ def resume_command(config: Path, reason: str, show: bool, as_json: bool) -> None
         latch = trio.run(_look, settings)
         cleared = latch is not None and not show
         if cleared:
-            trio.run(_clear, settings, reason)
+            trio.run(_clear, settings, reason or "")
     except TradeRuntimeError as error:
         complain(error)
         sys.exit(error.exit_code)

@@ -29,6 +29,7 @@ from trade_runtime.managers.trading import Trading
 from trade_runtime.model.ids import InstrumentId, venue_of
 from trade_runtime.model.instrument import exact
 from trade_runtime.model.orders import ZERO
+from trade_runtime.model.records import TradingMode
 from trade_runtime.protocols import MarketDriven
 from trade_runtime.runtime import Runtime
 
@@ -70,8 +71,11 @@ def _state(runtime: Runtime) -> tuple[str, str]:
         return "stopping", runtime.stop_reason or ""
     if runtime.trading is None:
         return "starting", ""
-    halted = runtime.trading.orders.gate.halted
-    return ("running", "") if halted is None else ("halted", halted)
+    gate = runtime.trading.orders.gate
+    if gate.mode is TradingMode.REDUCE_ONLY:
+        return "halted", f"all but what makes positions smaller: {gate.mode_reason}"
+    why = gate.halted or gate.mode_reason
+    return ("halted", why) if gate.restricted else ("running", "")
 
 
 def _mode(runtime: Runtime) -> str:
