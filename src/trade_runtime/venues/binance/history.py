@@ -52,10 +52,11 @@ class _Reader:
         event = self._decoder.decode(row.body, self._now_ns)
         if isinstance(event, DepthEvent):
             return self._told(self._sync.on_event(event)) if kind == "book" else []
-        wanted = {"quotes": Quote, "trades": Trade}.get(kind)
-        if wanted is None or not isinstance(event, wanted):
-            return []
-        return [replace(event, ts_ns=self._now_ns)]
+        if (kind == "quotes" and isinstance(event, Quote)) or (
+            kind == "trades" and isinstance(event, Trade)
+        ):
+            return [replace(event, ts_ns=self._now_ns)]
+        return []
 
     def _told(self, outputs: Sequence[Output]) -> list[MarketEvent]:
         events: list[MarketEvent] = []
