@@ -128,8 +128,7 @@ class ProtectionGuard:
         cover = self.cover(key)
         self._cancel_superfluous(cover)
         if key in self._orders.gate.closing:
-            del self._due[key]  # its stops made room for the order that closes it
-            return
+            return  # its stops made room for the order that closes it; the grace goes on meanwhile
         if cover.plan.place and now_ns >= due_ns:
             placed = self._placed.get(key)
             problem: str | None
