@@ -27,6 +27,11 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "maker.py:Maker": {"params": {"size": "0.05", "spread_bps": 4}},
     "trend.py:Trend": {"params": {"size": "0.1", "lookback": 20, "stop_pct": "1.5"}},
     "bars.py:ThreeBars": {"params": {"size": "0.1"}, "bar_secs": 1.0},
+    "indicators.py:Crossover": {
+        "params": {"size": "0.1", "fast": 2, "slow": 5, "stop_ranges": 4.0},
+        "bar_secs": 0.5,
+        "warmup_bars": 8,
+    },
 }
 
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="installed without the examples")

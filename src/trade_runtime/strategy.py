@@ -58,7 +58,14 @@ class Strategy:
         """Act on a trade of others; each comes once."""
 
     def on_bar(self, bar: Bar) -> None:
-        """Act on a bar that has ended; its length is `bar_secs` of the configuration."""
+        """Act on a bar that has ended. What ends one, and what it is made of, the configuration says
+        (`bar_secs`, `bar_trades` or `bar_volume`; `bars`).
+
+        With `warmup_bars` the first ones may be from before this run: then `trader.warming_up` is
+        True, within the call of the last of them too, and entries are refused. Of an instrument
+        with such history every bar comes once, in order and whole. Without it, the first bar holds
+        what has come since the start.
+        """
 
     def on_book(self, book: OrderBook) -> None:
         """Act on a change of the order book; read it within this call."""

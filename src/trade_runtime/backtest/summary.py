@@ -40,6 +40,11 @@ def text(number: Decimal) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
+def shown(number: Decimal) -> str:
+    """Return a number as people read it: with 8 decimals at most."""
+    return text(round(number, 8))
+
+
 def summary_lines(result: Result) -> list[str]:
     """Return what a person wants to know first."""
     lines = [
@@ -62,8 +67,8 @@ def summary_lines(result: Result) -> list[str]:
         lines.append(
             _line(
                 f"P&L {currency}",
-                f"{text(net)} = realised {text(realised)}"
-                f" + unrealised {text(result.unrealised_pnl[currency])} - fees {text(fees)};"
+                f"{shown(net)} = realised {shown(realised)}"
+                f" + unrealised {shown(result.unrealised_pnl[currency])} - fees {shown(fees)};"
                 f" largest fall {result.max_drawdown(currency):.8g}",
             )
         )

@@ -14,8 +14,6 @@ BarKind = Literal["time", "trades", "volume"]
 BarSource = Literal["trades", "quotes"]
 """What bars are made of: trades, or the mid prices of quotes where there are no trades."""
 
-DEFAULT_BAR_SECS = 60.0
-
 
 @attrs.frozen
 class BarPlan:
@@ -30,6 +28,6 @@ class BarPlan:
     """
 
     kind: BarKind = "time"
-    size: float = DEFAULT_BAR_SECS
+    size: float = 60.0
     source: BarSource = "trades"
     warmup: int = 0

@@ -53,7 +53,15 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
-    """Open, high, low, close and volume of `[open_ns, ts_ns)`, made of trades."""
+    """Open, high, low, close and volume of a stretch of trades, or of quotes.
+
+    Attributes:
+        ts_ns: when it ended. A bar by time holds what came in `[open_ns, ts_ns)`; one by trades or
+            by volume ended with the event at `ts_ns`.
+        open_ns: when it began: by time, a whole multiple of its length; else its first event.
+        volume: in the base currency; 0 of quotes.
+        trades: how many it is made of; of quotes, how many of these.
+    """
 
     instrument: InstrumentId
     ts_ns: int

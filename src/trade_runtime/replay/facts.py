@@ -12,7 +12,6 @@ import msgspec
 import trio
 
 from trade_runtime.errors import ConfigError
-from trade_runtime.replay.recording import Recording, Row
 from trade_runtime.replay.shapes import (
     Depth,
     Quote,
@@ -26,6 +25,7 @@ from trade_runtime.replay.shapes import (
     kind_of,
     payload_of,
 )
+from trade_runtime.venues.binance.recording import Recording, Row
 
 MAX_SNAPSHOT_DELAY_NS: Final = 60 * 10**9
 """A book begins with the recorded snapshot only where that was taken this soon after the stream

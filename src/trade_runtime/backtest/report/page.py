@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from html import escape
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from trade_runtime.backtest.report.figures import Figures, MoneyFigures
 from trade_runtime.backtest.report.style import SCRIPT, STYLE
 from trade_runtime.backtest.report.trips import RoundTrip
 from trade_runtime.backtest.result import Result
-from trade_runtime.backtest.summary import text
+from trade_runtime.backtest.summary import shown, text
 from trade_runtime.version import __version__
 
 MOST_TRIPS: Final = 10
@@ -88,10 +89,16 @@ def _head(title: str, result: Result) -> str:
 
 def _tiles(currency: str, money: MoneyFigures) -> str:
     tiles = [
-        ("Net profit", f"{text(money.net)} {currency}", "net_pnl", text(money.net), money.net >= 0),
-        ("Realised", text(money.realised), "realised_pnl", text(money.realised), None),
-        ("Unrealised", text(money.unrealised), "unrealised_pnl", text(money.unrealised), None),
-        ("Fees", text(money.fees), "fees", text(money.fees), None),
+        (
+            "Net profit",
+            f"{shown(money.net)} {currency}",
+            "net_pnl",
+            text(money.net),
+            money.net >= 0,
+        ),
+        ("Realised", shown(money.realised), "realised_pnl", text(money.realised), None),
+        ("Unrealised", shown(money.unrealised), "unrealised_pnl", text(money.unrealised), None),
+        ("Fees", shown(money.fees), "fees", text(money.fees), None),
         ("Largest fall", f"{money.max_drawdown:,.8g}", "max_drawdown", money.max_drawdown, None),
         ("Round trips", f"{money.trips:,}", "round_trips", money.trips, None),
     ]
@@ -117,8 +124,8 @@ def _statistics(currency: str, money: MoneyFigures) -> str:
         ("Balance at first", f"{text(money.start)} {currency}"),
         ("Largest fall of the account", _number(money.max_drawdown_pct, " %")),
         ("Round trips won", f"{money.won:,} of {money.trips:,} ({_number(money.win_rate, ' %')})"),
-        ("Won, all together", text(money.gross_won)),
-        ("Lost, all together", text(money.gross_lost)),
+        ("Won, all together", shown(money.gross_won)),
+        ("Lost, all together", shown(money.gross_lost)),
         ("Won for each unit lost", _number(money.profit_factor)),
         ("A round trip takes", _number(money.hold_secs, " s")),
         *((RATIO_WORDS[name], _number(value)) for name, value in money.ratios.items()),
@@ -129,7 +136,10 @@ def _statistics(currency: str, money: MoneyFigures) -> str:
 
 def _parts(title: str, parts: dict[str, Any]) -> str:
     def amounts(found: dict[str, str]) -> str:
-        return ", ".join(f"{amount} {currency}" for currency, amount in found.items()) or "0"
+        return (
+            ", ".join(f"{shown(Decimal(amount))} {currency}" for currency, amount in found.items())
+            or "0"
+        )
 
     rows = [
         (name, f"{p['fills']:,}", *(amounts(p[n]) for n in ("bought", "sold", "realised", "fees")))
@@ -151,8 +161,8 @@ def _trips(trips: Sequence[RoundTrip]) -> str:
                 _when(t.opened_ns),
                 _when(t.closed_ns),
                 text(t.quantity),
-                text(t.net),
-                text(t.fees),
+                shown(t.net),
+                shown(t.fees),
             )
             for t in some
         ]

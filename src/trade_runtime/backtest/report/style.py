@@ -41,7 +41,8 @@ function draw() {
   const css = getComputedStyle(document.documentElement);
   const colour = (name) => css.getPropertyValue(name).trim();
   CHARTS.forEach((chart, number) => Plotly.react("chart" + number, chart.data, {
-    autosize: true, margin: { l: 64, r: 12, t: 8, b: 34 }, showlegend: !!chart.legend, hovermode: "closest",
+    autosize: true, margin: { l: 64, r: 12, t: 8, b: 34 },
+    showlegend: !!chart.legend, hovermode: "closest",
     legend: { orientation: "h", y: 1.12 }, paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), size: 12 },
     xaxis: { type: "date", gridcolor: colour("--edge"), zeroline: false },
