@@ -58,8 +58,8 @@ class Strategy:
         """Act on a trade of others; each comes once."""
 
     def on_bar(self, bar: Bar) -> None:
-        """Act on a bar that has ended. What ends one, and what it is made of, the configuration says
-        (`bar_secs`, `bar_trades` or `bar_volume`; `bars`).
+        """Act on a bar that has ended. What ends one, and what it is made of, the configuration
+        says (`bar_secs`, `bar_trades` or `bar_volume`; `bars`).
 
         With `warmup_bars` the first ones may be from before this run: then `trader.warming_up` is
         True, within the call of the last of them too, and entries are refused. Of an instrument
