@@ -139,7 +139,7 @@ class TradingState:
 
     def is_ours(self, order_id: ClientOrderId) -> bool:
         """Whether an id was made from this journal."""
-        return order_id.startswith(f"{self.tag}-")
+        return order_id in self.orders or order_id.startswith(f"{self.tag}-")
 
     def live(self) -> Iterator[Order]:
         """Give the orders that rest at a venue or may."""
