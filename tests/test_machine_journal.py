@@ -56,7 +56,7 @@ EVENTS: list[JournalEvent] = [
     OrderReleased(ID, Decimal("0.10"), "order t-0 filled"),
     LatchSet(TradingMode.HALTED, "daily loss", "risk"),
     LatchCleared("operator", "looked at it"),
-    InstrumentListed(InstrumentId("ETHUSDT.paper"), Currency("USDT"), Decimal(1)),
+    InstrumentListed(InstrumentId("ETHUSDT.paper"), Currency("USDT")),
     ProfitMarked(Currency("USDT"), 20_000, Decimal("1.5"), Decimal(2)),
     TradingHalted("SIGTERM"),
     StrategyStopped(StrategyName("maker"), "failed", "ValueError: oops"),

@@ -129,7 +129,7 @@ class ProtectionGuard:
         cover = self.cover(key)
         self._cancel_superfluous(cover)
         if key in self._orders.gate.closing:
-            return  # its stops made room for the order that closes it
+            return  # its stops made room for the order that closes it; the grace goes on meanwhile
         if cover.plan.place and now_ns >= due_ns:
             placed = self._placed.get(key)
             problem: str | None
