@@ -98,7 +98,7 @@ class Backtest:
             self.prices,
             self.journal,
             self.clock,
-            self.clock.seconds,
+            time=None,
         )
         self.held = HeldOrders(self.orders)
         self.guard = ProtectionGuard(self.orders, settings.protection, settings.risk, self.clock)

@@ -139,7 +139,7 @@ class TradingState:
 
     def is_ours(self, order_id: ClientOrderId) -> bool:
         """Whether an id was made from this journal."""
-        return order_id.startswith(f"{self.tag}-")
+        return order_id in self.orders or order_id.startswith(f"{self.tag}-")
 
     def live(self) -> Iterator[Order]:
         """Give the orders that rest at a venue or may."""
@@ -230,7 +230,7 @@ class TradingState:
     def _intent(self, spec: OrderSpec) -> Order:
         order = Order(spec)
         self.orders[spec.client_order_id] = order
-        self._live_of.setdefault(order.strategy, {})[order.id] = order
+        self._live_of.setdefault(spec.strategy, {})[spec.client_order_id] = order
         self.intents += 1
         self.exposure.order_changed(order)
         if spec.parent is not None:
@@ -339,7 +339,10 @@ class TradingState:
     def _changed(self, order: Order) -> None:
         self.exposure.order_changed(order)
         spec = order.spec
-        _keep(self._live_of.setdefault(spec.strategy, {}), order)
+        own = self._live_of.get(spec.strategy)
+        if own is None:
+            own = self._live_of[spec.strategy] = {}
+        _keep(own, order)
         if spec.protective and not spec.emulated and order.state is not OrderState.HELD:
             _keep(self._stops.setdefault((spec.strategy, spec.instrument), {}), order)
         if spec.parent is not None:

@@ -103,14 +103,10 @@ class LatchCleared(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class InstrumentListed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What an instrument's profit is counted in: written once, where losses are limited.
-
-    `multiplier` is how much of the base currency one unit stands for; 1 for spot.
-    """
+    """What an instrument's profit is counted in: written once, where losses are limited."""
 
     instrument: InstrumentId
     quote: Currency
-    multiplier: Decimal
 
 
 class ProfitMarked(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

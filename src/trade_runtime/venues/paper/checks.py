@@ -66,9 +66,8 @@ def form(order: OrderSpec, instrument: Instrument) -> str | None:
     numbers += [(price, instrument.tick) for price in prices]
     for number, step in numbers:
         # Seldom true, and then looked at closely: so many digits above the step are too many.
-        if number.adjusted() - step.adjusted() >= FLOAT_DIGITS - 1 and _digits(number) > (
-            FLOAT_DIGITS
-        ):
+        far = number.adjusted() - step.adjusted() >= FLOAT_DIGITS - 1
+        if far and _digits(number) > FLOAT_DIGITS:
             return f"{number} has more than {FLOAT_DIGITS} digits"
     if instrument.max_price is not None and max(prices, default=0) > instrument.max_price:
         return f"price {max(prices)} is above {instrument.max_price}"

@@ -108,7 +108,7 @@ class Matcher:
             self._lock(turn, book, order, needed)
             book.add(order)
         else:
-            self.arrive(turn, book, order)
+            self.arrive(turn, book, order, funded=True)
 
     def close(
         self, turn: Turn, book: Book, order: PaperOrder, status: ReportStatus, reason: str = ""
@@ -117,16 +117,22 @@ class Matcher:
         book.remove(order)
         self._finish(turn, book, order, status, reason)
 
-    def arrive(self, turn: Turn, book: Book, order: PaperOrder) -> None:
+    def arrive(self, turn: Turn, book: Book, order: PaperOrder, *, funded: bool = False) -> None:
         """Take what is there, then rest, wait or expire. The book does not have the order yet.
 
         Only what is left over to wait has to be locked for; what is taken is paid at once.
+
+        Args:
+            turn: what this is a part of.
+            book: of the order's instrument.
+            order: what arrives.
+            funded: that its funds cover it at the present market is known.
         """
         tif = order.spec.tif
-        if tif is TimeInForce.FOK and self._takeable(book, order) < order.quantity:
+        if tif is TimeInForce.FOK and self._takeable(book, order)[0] < order.quantity:
             self._finish(turn, book, order, ReportStatus.EXPIRED, "not fillable at once, in full")
             return
-        funded = self._take(turn, book, order)
+        funded = self._take(turn, book, order, funded=funded)
         if not order.remaining:
             self._finish(turn, book, order, ReportStatus.FILLED)
         elif not funded:
@@ -282,27 +288,32 @@ class Matcher:
 
     # --- fills
 
-    def _takeable(self, book: Book, order: PaperOrder) -> Decimal:
-        """Return how much `order` could take right now."""
-        best = book.best(order.side)
-        if best is None or (order.price and not reaches(best, order.price, order.side)):
-            return ZERO
-        quantity = min(order.remaining, book.available(order.side))
-        if order.side is Side.BUY and order.price is None:
-            purse = self._purse(book, order)
-            if cost(times(quantity, best), self._taker) > purse:
-                return min(quantity, affordable(book.instrument, purse, best, self._taker))
-        return quantity
+    def _takeable(
+        self, book: Book, order: PaperOrder, *, funded: bool = False
+    ) -> tuple[Decimal, Decimal | None]:
+        """Return how much `order` could take right now, and how much of it no money is left for."""
+        side, limit = order.side, order.price
+        best = book.best(side)
+        if best is None or (limit is not None and not reaches(best, limit, side)):
+            return ZERO, None
+        quantity = min(order.quantity - order.filled, book.available(side))
+        if funded or limit is not None or side is Side.SELL:
+            return quantity, None
+        purse = self._purse(book, order)
+        if cost(times(quantity, best), self._taker) <= purse:
+            return quantity, None
+        least = min(quantity, affordable(book.instrument, purse, best, self._taker))
+        return least, quantity - least
 
-    def _take(self, turn: Turn, book: Book, order: PaperOrder) -> bool:
+    def _take(self, turn: Turn, book: Book, order: PaperOrder, *, funded: bool = False) -> bool:
         """Take what is displayed; return False where money, not size, was the bound."""
-        wanted = min(order.remaining, book.available(order.side))
-        quantity = self._takeable(book, order)
-        best = book.best(order.side)
-        if quantity > 0 and best is not None:
+        quantity, lacking = self._takeable(book, order, funded=funded)
+        if quantity > 0:
+            best = book.best(order.side)
+            assert best is not None
             book.take(order.side, quantity)
             self._fill(turn, book, order, quantity, best, maker=False)
-        return order.price is not None or quantity >= wanted
+        return not lacking
 
     def _fill(
         self,
