@@ -178,8 +178,8 @@ def _statistics(currency: str, money: MoneyFigures) -> HTML:
         cells.append((escape(RATIO_WORDS[name]), figure))
     notes = [money.no_ratios] if money.no_ratios else []
     notes.append(f"Amounts are in {currency}, round trips less their fees in it")
-    notes.append(f"{DASH} stands where there is nothing to reckon with")
-    said = escape(". ".join(notes)) + "."
+    notes.append(f"A {DASH} stands where there is nothing to reckon with")
+    said = escape(" ".join(f"{note[0].upper()}{note[1:]}." for note in notes))
     return _section(f"Statistics, {currency}", _table((), cells, f"<p class='note'>{said}</p>"))
 
 

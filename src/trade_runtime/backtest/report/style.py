@@ -20,7 +20,7 @@ header p { margin: 4px 0 12px; color: var(--dim); }
 section { background: var(--card); border: 1px solid var(--edge); border-radius: 10px;
   padding: 14px 16px; margin: 0 0 14px; min-width: 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; }
-.tile span { display: block; color: var(--dim); font-size: .82rem; }
+.tile > span { display: block; color: var(--dim); font-size: .82rem; }
 .tile b { font-size: 1.15rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .note { color: var(--dim); margin: 6px 0 0; font-size: .88rem; }
