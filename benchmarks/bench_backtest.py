@@ -127,7 +127,9 @@ def _position(fills: list[Any]) -> Decimal:
 def interpreters(peers: Path | None, *, install: bool) -> dict[str, Path]:
     """Return the Python of each peer's environment; make what is missing, if told to."""
     found: dict[str, Path] = {}
-    for name, version in VERSIONS.items() if peers is not None else ():
+    if peers is None:
+        return found
+    for name, version in VERSIONS.items():
         python = peers / name / "bin" / "python"
         if not python.exists() and install:
             progress(f"installing nautilus_trader {version}")

@@ -26,7 +26,7 @@ from trade_runtime.errors import ConfigError
 from trade_runtime.lifecycle.clock import fresh_seed
 from trade_runtime.loading import load_strategies
 from trade_runtime.machines.alarms import NEVER, Alarms
-from trade_runtime.machines.trading_state import new_tag
+from trade_runtime.machines.order_ids import new_tag
 from trade_runtime.managers.closing import Closer
 from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 
-import attrs
 import structlog
 import trio
 from msgspec.structs import replace
@@ -78,7 +77,7 @@ class OrderManager(Steering):
         time: Callable[[], float] | None = trio.current_time,
     ) -> None:
         super().__init__(
-            RiskGate(_limits(risk), state.trading.exposure, prices), state, clock, time
+            RiskGate(RiskLimits.of(risk), state.trading.exposure, prices), state, clock, time
         )
         self.venues = venues
         self.prices = prices
@@ -397,8 +396,3 @@ class OrderManager(Steering):
         for order in self.trading.entries():
             if order.strategy == strategy:
                 self.cancel(order, f"strategy {outcome}")
-
-
-def _limits(risk: RiskSettings) -> RiskLimits:
-    names = [field.name for field in attrs.fields(RiskLimits)]
-    return RiskLimits(**{name: getattr(risk, name) for name in names})
