@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from decimal import Decimal
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.paper_world import BALANCES, ETH, World, order_id, quote, spec, trade
+from tests.paper_world import ETH, World, order_id, quote, spec, trade
 from trade_runtime.errors import StoreError
+from trade_runtime.model.events import Fill, OrderAccepted, VenueEvent
 from trade_runtime.model.ids import Currency
 from trade_runtime.model.instrument import Instrument
-from trade_runtime.model.orders import ReportStatus, Side, TimeInForce
-from trade_runtime.venues.paper import MemoryRecord, PaperExchange
+from trade_runtime.model.market import Quote, Trade
+from trade_runtime.model.orders import OrderReport, OrderSpec, ReportStatus, Side, TimeInForce
+from trade_runtime.venues.paper import MemoryRecord, NullRecord, PaperSettings
 from trade_runtime.venues.paper.money import affordable, cost, fee_of, plus, rate_of, times
 from trade_runtime.venues.paper.record import Step
 
 USDT, BASE = Currency("USDT"), Currency("ETH")
 
 PRICES = st.integers(9_000, 11_000).map(lambda ticks: f"{Decimal(ticks) / 100}")
-QUANTITIES = st.integers(1, 60_000).map(lambda lots: f"{Decimal(lots) / 10_000}")
+# Seldom too small to be taken, often too large for what the account holds.
+QUANTITIES = st.integers(500, 60_000).map(lambda lots: f"{Decimal(lots) / 10_000}")
 SIZES = st.integers(0, 30_000).map(lambda lots: lots / 10_000)
-NAMES = st.integers(0, 30).map(lambda number: f"o{number}")
+NAMES = st.integers(0, 200).map(lambda number: f"o{number}")
 SIDES = st.sampled_from(Side)
+
+GROUPS = st.sampled_from([""] * 3 + ["g", "h"])
 
 ORDERS = st.builds(
     spec,
@@ -35,7 +42,39 @@ ORDERS = st.builds(
     trigger=st.none() | PRICES,
     tif=st.sampled_from([TimeInForce.GTC] * 3 + [TimeInForce.IOC, TimeInForce.FOK]),
     post_only=st.sampled_from([False] * 3 + [True]),
+    profit=st.booleans(),
+    expires=st.sampled_from([0] * 3 + [1_500, 2_500]),
+    oco=GROUPS,
 )
+TRAILING = st.builds(
+    spec,
+    NAMES,
+    SIDES,
+    QUANTITIES,
+    trigger=st.none() | PRICES,
+    trail=st.integers(1, 500).map(lambda ticks: f"{Decimal(ticks) / 100}"),
+    oco=GROUPS,
+)
+
+
+@attrs.frozen
+class Amend:
+    """New numbers for an order that rests, or for one that does not."""
+
+    which: int
+    quantity: str
+    shift: int
+
+
+@attrs.frozen
+class Cancel:
+    """A cancel of an order that rests, or of one that does not."""
+
+    which: int
+
+
+AMENDS = st.builds(Amend, st.integers(0, 5), QUANTITIES, st.integers(-300, 300))
+CANCELS = st.builds(Cancel, st.integers(0, 5))
 QUOTES = st.builds(
     lambda bid, spread, bid_size, ask_size: quote(
         bid / 100, (bid + spread) / 100, bid_size, ask_size
@@ -51,14 +90,50 @@ TRADES = st.builds(
     SIZES,
     SIDES,
 )
-CANCELS = NAMES.map(order_id)
-ACTIONS = st.lists(st.one_of(ORDERS, QUOTES, QUOTES, TRADES, CANCELS), min_size=20, max_size=80)
+MOMENTS = st.integers(1_000, 3_000)
+ACTIONS = st.lists(
+    st.one_of(ORDERS, ORDERS, TRAILING, QUOTES, QUOTES, TRADES, CANCELS, AMENDS, MOMENTS),
+    min_size=20,
+    max_size=80,
+)
+POOR: dict[str, Decimal] = {USDT: Decimal(700), BASE: Decimal(5)}
+FRONT = PaperSettings(balances=POOR)
+BACK = PaperSettings(balances=POOR, queue="back", maker_fee_bps=-2, taker_fee_bps=10)
 
 
-def act(exchange: PaperExchange, action: object) -> None:
-    kind = type(action).__name__
-    call = {"OrderSpec": "submit", "Quote": "on_quote", "Trade": "on_trade", "str": "cancel"}[kind]
-    getattr(exchange, call)(action)
+def act(world: World, action: object) -> Sequence[VenueEvent]:
+    exchange = world.exchange
+    match action:
+        case Amend(which=which, quantity=quantity, shift=shift):
+            order = nth(world, which)
+            moved = [
+                None if number is None else number + Decimal(shift) / 100
+                for number in (order.price, order.trigger_price)
+            ]
+            return exchange.amend(
+                order.client_order_id,
+                quantity=Decimal(quantity),
+                price=moved[0],
+                trigger_price=moved[1],
+            )
+        case Cancel(which=which):
+            return exchange.cancel(nth(world, which).client_order_id)
+        case int(now_ns):
+            world.clock.now = max(world.clock.now, now_ns)
+            return exchange.expire(world.clock.now)
+        case OrderSpec():
+            return exchange.submit(action)
+        case Quote():
+            return exchange.on_quote(action)
+        case Trade():
+            return exchange.on_trade(action)
+    raise AssertionError(action)
+
+
+def nth(world: World, which: int) -> OrderReport | OrderSpec:
+    """An order that rests, while there are so many, else one that nobody knows."""
+    resting = world.exchange.open_orders()
+    return resting[which] if which < len(resting) else spec("unknown", Side.BUY, "1")
 
 
 def memory_of(world: World) -> MemoryRecord:
@@ -70,7 +145,7 @@ def check(world: World) -> None:
     """Everything that must hold after every step, from the record and from the answers."""
     record, exchange = memory_of(world), world.exchange
     saved = record.load()
-    held = dict(BALANCES)
+    held = {USDT: POOR[USDT], BASE: POOR[BASE]}
     filled: dict[str, Decimal] = {}
     for fill in record.executions:
         notional = times(fill.quantity, fill.price)
@@ -79,13 +154,20 @@ def check(world: World) -> None:
         filled[fill.client_order_id] = filled.get(fill.client_order_id, Decimal(0)) + fill.quantity
     assert saved.balances == exchange.balances() == held
     locked = {BASE: Decimal(0), USDT: Decimal(0)}
+    groups: dict[str, Decimal] = {}
+    counted: set[str] = set()
     for row in record.orders.values():
-        assert filled.get(row.client_order_id, Decimal(0)) == row.filled <= row.quantity
-        assert (row.filled == row.quantity) is (row.status is ReportStatus.FILLED)
+        assert filled.get(row.client_order_id, Decimal(0)) == row.filled
         if row.status is ReportStatus.OPEN:
-            locked[USDT if row.side is Side.BUY else BASE] += row.locked
+            assert row.filled < row.quantity
+            shared = groups.setdefault(row.oco, row.locked) if row.oco else row.locked
+            assert shared == row.locked
+            if not (row.oco and row.oco in counted):
+                locked[USDT if row.side is Side.BUY else BASE] += row.locked
+            counted.add(row.oco)
         else:
             assert row.locked == 0
+            assert row.status is not ReportStatus.FILLED or row.filled == row.quantity
     for currency, holding in record.balances.items():
         assert 0 <= holding.locked <= holding.total
         assert holding.locked == locked[currency]
@@ -99,10 +181,11 @@ def check(world: World) -> None:
 @settings(max_examples=150, deadline=None)
 def test_the_books_balance_after_every_step(actions: list[object]) -> None:
     """Money moves by fills and fees alone, nothing goes below zero, an id is accepted once."""
-    world = World()
-    for action in actions:
-        act(world.exchange, action)
-        check(world)
+    for settings_of in (FRONT, BACK):
+        world = World(settings=settings_of)
+        for action in actions:
+            act(world, action)
+            check(world)
 
 
 @given(ACTIONS, st.integers(0, 60))
@@ -112,15 +195,15 @@ def test_a_restart_at_any_point_changes_nothing(actions: list[object], at: int) 
 
     What a present quote shows is not in the record, so both see a new quote after the restart.
     """
-    stayed, restarted = World(), World()
+    stayed, restarted = World(settings=FRONT), World(settings=FRONT)
     fresh = quote(88.88, 111.11, 0.5, 0.5)
     for step, action in enumerate(actions):
         if step == at:
             restarted.reopen()
             for world in (stayed, restarted):
                 world.exchange.on_quote(fresh)
-        act(stayed.exchange, action)
-        act(restarted.exchange, action)
+        act(stayed, action)
+        act(restarted, action)
     assert memory_of(stayed).history == memory_of(restarted).history
     assert memory_of(stayed).orders == memory_of(restarted).orders
     check(restarted)
@@ -144,11 +227,101 @@ class BrittleRecord(MemoryRecord):
 @settings(max_examples=100, deadline=None)
 def test_a_step_that_cannot_be_written_never_was(actions: list[object], fail_at: int) -> None:
     """After a failed write memory equals the record, and the exchange goes on from there."""
-    world = World(BrittleRecord(fail_at))
+    world = World(BrittleRecord(fail_at), settings=FRONT)
     for action in actions:
         with contextlib.suppress(StoreError):
-            act(world.exchange, action)
+            act(world, action)
         check(world)
+
+
+@given(ACTIONS)
+@settings(max_examples=100, deadline=None)
+def test_no_displayed_size_is_taken_twice(actions: list[object]) -> None:
+    """All that orders take of one side of the quote, while it stays as it is, is what it shows."""
+    world = World()
+    shown: dict[Side, tuple[float, float]] = {}
+    taken = dict.fromkeys(Side, Decimal(0))
+    for action in actions:
+        if isinstance(action, Quote):
+            sides = {
+                Side.BUY: (action.ask, action.ask_size),
+                Side.SELL: (action.bid, action.bid_size),
+            }
+            for side, now in sides.items():
+                if shown.get(side) != now:
+                    taken[side] = Decimal(0)
+            shown = sides
+        by_trade = isinstance(action, Trade)
+        for event in act(world, action):
+            if isinstance(event, Fill) and not (by_trade and event.maker):
+                taken[event.side] += event.quantity
+        for side, (_, size) in shown.items():
+            assert taken[side] <= Decimal(str(size))
+
+
+@given(
+    SIDES,
+    st.lists(st.tuples(QUANTITIES, PRICES, st.booleans(), st.booleans()), min_size=2, max_size=4),
+    st.lists(st.one_of(QUOTES, TRADES), min_size=5, max_size=60),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_group_fills_no_more_than_its_largest(
+    side: Side, orders: list[tuple[str, str, bool, bool]], events: list[object]
+) -> None:
+    """Whichever of its orders the market meets, and in whichever parts."""
+    world = World(settings=FRONT)
+    quantities = [Decimal(0)]
+    for number, (quantity, price, waits, profit) in enumerate(orders):
+        prices = {"trigger": price} if waits else {"price": price}
+        order = spec(f"o{number}", side, quantity, oco="g", profit=profit, **prices)  # type: ignore[arg-type]
+        if any(isinstance(event, OrderAccepted) for event in act(world, order)):
+            quantities.append(order.quantity)
+    for event in events:
+        act(world, event)
+        check(world)
+    assert sum(fill.quantity for fill in memory_of(world).executions) <= max(quantities)
+
+
+@given(SIDES, st.integers(1, 500), st.lists(st.one_of(QUOTES, TRADES), max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_a_trailing_trigger_never_goes_back(
+    side: Side, trail: int, events: list[Quote | Trade]
+) -> None:
+    """It is where the best price so far puts it, counted from scratch."""
+    world = World()
+    world.sees(99, 100)
+    distance = Decimal(trail) / 100
+    assert act(world, spec("a", side, "1", trail=str(distance)))
+    expected = Decimal(100) + distance if side is Side.BUY else Decimal(99) - distance
+    for event in events:
+        act(world, event)
+        if "a" not in world.resting:
+            break
+        if isinstance(event, Quote):
+            best = Decimal(str(event.ask if side is Side.BUY else event.bid))
+            behind = best + side.sign * distance
+            expected = min(expected, behind) if side is Side.BUY else max(expected, behind)
+        if memory_of(world).orders[order_id("a")].triggered:
+            break
+        assert world.trigger("a") == expected
+
+
+@given(ACTIONS)
+@settings(max_examples=100, deadline=None)
+def test_a_record_that_keeps_nothing_changes_nothing(actions: list[object]) -> None:
+    """A backtest is told what a live run would be, as long as no id comes twice."""
+    kept, bare = World(), World(NullRecord())
+    for world in (kept, bare):
+        world.sees(99, 100)
+    seen: set[str] = set()
+    for action in actions:
+        if isinstance(action, OrderSpec):
+            if action.client_order_id in seen:
+                continue
+            seen.add(action.client_order_id)
+        assert act(kept, action) == act(bare, action)
+    assert kept.exchange.balances() == bare.exchange.balances()
+    assert kept.exchange.open_orders() == bare.exchange.open_orders()
 
 
 @given(

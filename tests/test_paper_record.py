@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.paper_world import World
+from tests.paper_world import BALANCES, World
 from trade_runtime.errors import StoreDamaged, StoreError
 from trade_runtime.model.orders import Side
-from trade_runtime.venues.paper import MemoryRecord, SqliteRecord
+from trade_runtime.venues.paper import MemoryRecord, PaperSettings, SqliteRecord
 from trade_runtime.venues.paper.record import Step
 
 
@@ -48,6 +48,18 @@ def live_a_little(world: World) -> None:
     world.trades(98, 0.3, Side.SELL)
 
 
+def live_richly(world: World) -> None:
+    """What the first schema did not know: dates, groups, trails, amends, a queue."""
+    world.sees(99, 100, 3, 3)
+    world.buy("dated", "1", "99", expires=5_000)
+    world.sell("profit", "2", "105", oco="g")
+    world.sell("stop", "2", trigger="95", oco="g")
+    world.sell("trailing", "1", trail="2")
+    world.buy("amended", "1", "97")
+    world.amend("amended", "2", "96")
+    world.sees(99.5, 100, 3, 3)
+
+
 def test_a_restart_finds_everything_as_it_was(path: Path) -> None:
     """Orders, locks, balances, fills, numbers and instruments, on disk as in memory."""
     twin = World(MemoryRecord())
@@ -65,6 +77,26 @@ def test_a_restart_finds_everything_as_it_was(path: Path) -> None:
     for one in (world, twin):
         one.sees(94.6, 97)
         one.cancel("limit")
+    assert again.load() == twin.record.load()
+    again.close()
+
+
+def test_a_restart_finds_richer_orders_as_they_were(path: Path) -> None:
+    """Dates, groups and their one lock, triggers that moved, places in the queue."""
+    settings = PaperSettings(balances=BALANCES, queue="back")
+    twin = World(MemoryRecord(), settings=settings)
+    live_richly(twin)
+    first = SqliteRecord(path)
+    live_richly(World(first, settings=settings))
+    first.close()
+    again = SqliteRecord(path)
+    world = World(again, settings=settings)
+    twin.reopen()
+    assert again.load() == twin.record.load()
+    for one in (world, twin):
+        one.sees(97.5, 98)
+        one.trades(105, 0.5, Side.BUY)
+        one.at(5_000)
     assert again.load() == twin.record.load()
     again.close()
 
@@ -133,6 +165,47 @@ def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+NEW_IN_SCHEMA_2 = {
+    "orders": ("expire_ns", "trail", "oco", "priority", "ahead"),
+    "fills": ("multiplier",),
+    "instruments": ("kind", "multiplier"),
+}
+
+
+def make_old(path: Path) -> None:
+    """Make of a record what the first version would have written."""
+    with sqlite3.connect(path) as old:
+        for table, columns in NEW_IN_SCHEMA_2.items():
+            for column in columns:
+                old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+
+
+def test_a_record_of_the_first_schema_opens_and_goes_on(path: Path) -> None:
+    """An account of the version before is taken over whole, time priority included."""
+    twin = World(MemoryRecord())
+    live_a_little(twin)
+    first = SqliteRecord(path)
+    live_a_little(World(first))
+    first.close()
+    make_old(path)
+    again = SqliteRecord(path)
+    world = World(again)
+    assert again.load() == twin.record.load()
+    assert again.fills(0) == twin.record.fills(0)
+    twin.reopen()
+    for one in (world, twin):
+        one.sees(99, 100)
+        one.buy("later", "1", "98", expires=5_000)
+        one.trades(98, 1, Side.SELL)
+        one.sell("trailing", "1", trail="2")
+        one.sees(99.5, 100)
+    assert again.load() == twin.record.load()
+    again.close()
+    SqliteRecord(path).close()
+
+
 def test_a_strangers_database_is_refused_and_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as stranger:
         stranger.execute("CREATE TABLE t (x)")
@@ -187,7 +260,7 @@ _VICTIM = """
 import sys
 from decimal import Decimal
 from pathlib import Path
-from tests.paper_world import World
+from tests.paper_world import BALANCES, World
 from trade_runtime.venues.paper import SqliteRecord
 
 world = World(SqliteRecord(Path(sys.argv[1])))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trade_runtime.errors import ConfigError
+from trade_runtime.model.orders import OrderType
 from trade_runtime.settings import structure
 from trade_runtime.venues.paper import FaultSettings, PaperSettings
 
@@ -20,6 +21,12 @@ def test_reads_the_whole_table() -> None:
             "market_data": "binance",
             "latency_ms": 20,
             "fee_bps": 7.5,
+            "maker_fee_bps": -1,
+            "taker_fee_bps": "4",
+            "queue": "back",
+            "order_types": ["market", "trailing_stop"],
+            "amend": False,
+            "oco": False,
             "balances": {"USDT": "10000", "ETH": 5},
             "seed": 3,
             "faults": [{"kind": "delay", "on": "submit", "delay_ms": 100}],
@@ -30,6 +37,12 @@ def test_reads_the_whole_table() -> None:
         market_data="binance",
         latency_ms=20.0,
         fee_bps=Decimal("7.5"),
+        maker_fee_bps=Decimal(-1),
+        taker_fee_bps=Decimal(4),
+        queue="back",
+        order_types=(OrderType.MARKET, OrderType.TRAILING_STOP),
+        amend=False,
+        oco=False,
         balances={"USDT": Decimal(10_000), "ETH": Decimal(5)},
         seed=3,
         faults=(FaultSettings(kind="delay", on="submit", delay_ms=100.0),),
@@ -42,6 +55,12 @@ def test_reads_the_whole_table() -> None:
         ({"latency_ms": -1}, "venues.paper.latency_ms: must be a finite number from 0 to 60000"),
         ({"fee_bps": -1}, "venues.paper.fee_bps: must be from 0 up to, not including, 10000"),
         ({"fee_bps": 10_000}, "venues.paper.fee_bps: must be from 0"),
+        ({"maker_fee_bps": -10_000}, "venues.paper.maker_fee_bps: must be above -10000 and below"),
+        ({"taker_fee_bps": "x"}, "venues.paper.taker_fee_bps"),
+        ({"queue": "middle"}, 'venues.paper.queue: expected one of "front", "back", got a'),
+        ({"order_types": ["stop"]}, "venues.paper.order_types"),
+        ({"order_types": "market"}, "venues.paper.order_types"),
+        ({"amend": "yes"}, "venues.paper.amend"),
         ({"balances": {"ETH": "-1"}}, "venues.paper.balances: ETH must be at least 0, got -1"),
         ({"market_dat": "x"}, 'unknown key; did you mean "market_data"?'),
         ({"seed": "x"}, "venues.paper.seed"),

@@ -187,6 +187,112 @@ class TestLatency:
         assert await again.order(order_id("b")) is None
 
 
+class TestMoments:
+    """To the nanosecond: what is due at a moment comes after its market and before the next."""
+
+    NS = 1e-9
+
+    async def test_a_request_arrives_after_the_market_of_its_nanosecond(
+        self, autojump_clock: MockClock
+    ) -> None:
+        """Whichever task wakes first: the order is matched against the quote of that moment."""
+        for _ in range(5):
+            venue, sink = new_venue(), Sink()
+            async with running(venue, sink):
+                due = trio.current_time() + LATENCY_SECS
+                venue.submit(spec("a", Side.BUY, "1"))
+                await trio.sleep_until(round(due * 1e9) / 1e9)
+                venue.on_quote(quote(109, 110))
+                await trio.sleep(1)
+            assert sink.words[1] == "a took 1 @ 110"
+
+    async def test_and_before_the_market_of_the_next(self, autojump_clock: MockClock) -> None:
+        venue, sink = new_venue(), Sink()
+        async with running(venue, sink):
+            due = trio.current_time() + LATENCY_SECS
+            venue.submit(spec("a", Side.BUY, "1"))
+            await trio.sleep_until(due + self.NS)
+            venue.on_quote(quote(109, 110))
+        assert sink.words[1] == "a took 1 @ 100"
+
+    async def test_a_late_task_does_not_let_the_market_overtake(
+        self, autojump_clock: MockClock
+    ) -> None:
+        """The quote comes first to run, a moment after the request was due: it waits its turn."""
+        venue, sink = new_venue(), Sink()
+        async with running(venue, sink):
+            venue.submit(spec("a", Side.BUY, "1"))
+            autojump_clock.jump(1.0)
+            venue.on_quote(quote(109, 110))
+            assert sink.words[1] == "a took 1 @ 100"
+
+    async def test_a_query_does_not_pull_a_request_ahead_of_the_market(
+        self, autojump_clock: MockClock
+    ) -> None:
+        venue, sink = new_venue(), Sink()
+        async with running(venue, sink), trio.open_nursery() as nursery:
+            due = round((trio.current_time() + LATENCY_SECS) * 1e9) / 1e9
+            venue.submit(spec("a", Side.BUY, "1"))
+            nursery.start_soon(venue.balances)
+            await trio.sleep_until(due)
+            for _ in range(5):
+                await trio.lowlevel.checkpoint()
+            venue.on_quote(quote(109, 110))
+        assert sink.words[1] == "a took 1 @ 110"
+
+    async def test_an_order_ends_at_its_date(self, autojump_clock: MockClock) -> None:
+        """By the venue's own task, while nothing else happens."""
+        venue, sink = new_venue(), Sink()
+        async with running(venue, sink):
+            now_ns = TrioClock().now_ns()
+            venue.submit(spec("a", Side.BUY, "1", "98", expires=now_ns + 500_000_000))
+            await trio.sleep(10)
+        assert sink.heard[1:] == [(0.52, "a expired 0 (its date has come)")]
+
+    async def test_what_is_overdue_at_a_start_is_over_when_asked(
+        self, autojump_clock: MockClock
+    ) -> None:
+        venue = new_venue()
+        async with running(venue, Sink()):
+            now_ns = TrioClock().now_ns()
+            venue.submit(spec("a", Side.BUY, "1", "98", expires=now_ns + 500_000_000))
+            await trio.sleep(0.1)
+        await trio.sleep(10)
+        again = new_venue(exchange=venue.exchange)
+        assert await again.open_orders() == []
+
+
+class TestAmends:
+    async def test_arrive_after_the_latency(self, autojump_clock: MockClock) -> None:
+        venue, sink = new_venue(), Sink()
+        async with running(venue, sink):
+            venue.submit(spec("a", Side.BUY, "1", "98"))
+            venue.amend(order_id("a"), quantity=Decimal(2), price=Decimal(97), trigger_price=None)
+            await trio.sleep(1)
+            [report] = await venue.open_orders()
+        assert sink.heard == [(0.04, "a accepted"), (0.04, "a amended 2 97")]
+        assert (report.quantity, report.price) == (Decimal(2), Decimal(97))
+
+    async def test_may_be_lost_or_refused(self, autojump_clock: MockClock) -> None:
+        lost = FaultSettings(kind="drop", on="amend", for_secs=1.0)
+        refused = FaultSettings(kind="reject", on="amend", after_secs=1.0)
+        venue, sink = new_venue(lost, refused), Sink()
+        async with running(venue, sink):
+            venue.submit(spec("a", Side.BUY, "1", "98"))
+            for _ in range(2):
+                venue.amend(
+                    order_id("a"), quantity=Decimal(2), price=Decimal(97), trigger_price=None
+                )
+                await trio.sleep(1)
+        assert sink.words == ["a accepted", "a amend rejected (refused by a configured fault)"]
+
+    async def test_need_a_connection(self, autojump_clock: MockClock) -> None:
+        with pytest.raises(VenueDown):
+            new_venue().amend(
+                order_id("a"), quantity=Decimal(2), price=Decimal(97), trigger_price=None
+            )
+
+
 class TestConnection:
     async def test_nothing_leaves_without_one(self, autojump_clock: MockClock) -> None:
         venue = new_venue()

@@ -138,7 +138,7 @@ class PaperExchange:
         """
         name = spec.client_order_id
         turn = self._turn()
-        seen = self._known(name)
+        seen = self._known(name, turn)
         seq = turn.note("submit", name, detail_of(spec) if self._record.keeps else _NO_DETAIL)
         if seen is not None:
             turn.note("reject", name, {"reason": checks.DUPLICATE})
@@ -174,7 +174,7 @@ class PaperExchange:
         order = self._live.get(client_order_id)
         turn.note("cancel_request", client_order_id, _NO_DETAIL)
         if order is None or refuse:
-            reason = refuse or self._past(client_order_id)
+            reason = refuse or self._past(client_order_id, turn)
             turn.note("cancel_reject", client_order_id, {"reason": reason})
             turn.events.append(CancelRejected(client_order_id, reason, turn.ts_ns))
             return self._commit(turn)
@@ -212,7 +212,7 @@ class PaperExchange:
         turn.note("amend_request", client_order_id, asked)
         reason = refuse or ("" if self.capabilities.amend else "amends are not offered")
         if order is None or reason:
-            reason = reason or self._past(client_order_id)
+            reason = reason or self._past(client_order_id, turn)
         elif quantity <= order.filled:
             book = self._books[order.instrument]
             why = "amended to what is filled"
@@ -301,12 +301,19 @@ class PaperExchange:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _known(self, client_order_id: ClientOrderId) -> PaperOrder | OrderRow | None:
-        return self._live.get(client_order_id) or self._record.order(client_order_id)
+    def _known(
+        self, client_order_id: ClientOrderId, turn: Turn | None = None
+    ) -> PaperOrder | OrderRow | None:
+        """Return an order that is live, that ended in this turn, or that the record has."""
+        return (
+            self._live.get(client_order_id)
+            or (turn and turn.orders.get(client_order_id))
+            or self._record.order(client_order_id)
+        )
 
-    def _past(self, client_order_id: ClientOrderId) -> str:
+    def _past(self, client_order_id: ClientOrderId, turn: Turn) -> str:
         """Say why an order that is not live cannot be changed."""
-        past = self._known(client_order_id)
+        past = self._known(client_order_id, turn)
         return f"order is {past.status}" if past else "unknown order"
 
     def _objection(self, order: PaperOrder, book: Book | None, now_ns: int) -> str:
