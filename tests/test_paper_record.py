@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import attrs
 import pytest
 
-from tests.paper_world import BALANCES, World
+from tests.paper_world import BALANCES, ETH, ETHUSDT, World
 from trade_runtime.errors import StoreDamaged, StoreError
 from trade_runtime.model.orders import Side
 from trade_runtime.venues.paper import MemoryRecord, PaperSettings, SqliteRecord
+from trade_runtime.venues.paper.orders import Position
 from trade_runtime.venues.paper.record import Step
 
 
@@ -101,6 +103,25 @@ def test_a_restart_finds_richer_orders_as_they_were(path: Path) -> None:
     again.close()
 
 
+def test_a_restart_finds_positions_in_contracts(path: Path) -> None:
+    contract = attrs.evolve(ETHUSDT, kind="linear", multiplier=Decimal("0.1"))
+    first = SqliteRecord(path)
+    world = World(first, instrument=contract)
+    world.sees(99, 100)
+    world.sell("a", "1")
+    world.buy("b", "0.6", "90", reduce_only=True)
+    before = first.load()
+    first.close()
+    again = SqliteRecord(path)
+    assert again.load() == before
+    assert before.positions == {ETH: Position(Decimal(-1), Decimal(99))}
+    assert again.load().instruments == [attrs.evolve(contract, id=ETH)]
+    assert World(again, instrument=contract).trades(90, 1, Side.SELL) == (
+        "b made 0.6 @ 90; b filled 0.6"
+    )
+    again.close()
+
+
 def test_others_may_read_while_it_runs(record: SqliteRecord, path: Path) -> None:
     """A stranger opens it read-only, sees what is committed, and stands in nobody's way."""
     world = World(record)
@@ -178,6 +199,7 @@ def make_old(path: Path) -> None:
         for table, columns in NEW_IN_SCHEMA_2.items():
             for column in columns:
                 old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        old.execute("DROP TABLE positions")
         old.execute("PRAGMA user_version = 1")
     old.close()
 
@@ -260,7 +282,7 @@ _VICTIM = """
 import sys
 from decimal import Decimal
 from pathlib import Path
-from tests.paper_world import BALANCES, World
+from tests.paper_world import BALANCES, ETH, ETHUSDT, World
 from trade_runtime.venues.paper import SqliteRecord
 
 world = World(SqliteRecord(Path(sys.argv[1])))

@@ -94,6 +94,7 @@ def copy_of(record: MemoryRecord) -> MemoryRecord:
     copy.executions = list(record.executions)
     copy.balances = dict(record.balances)
     copy.instruments = dict(record.instruments)
+    copy.positions = dict(record.positions)
     copy.history = list(record.history)
     return copy
 

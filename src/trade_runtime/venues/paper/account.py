@@ -1,7 +1,7 @@
 """The account of a paper exchange: what it holds, and what of it live orders have locked.
 
 Plain and synchronous. It guarantees that no total ever goes below zero and that what is locked is
-never more than what is held.
+never more than what is held, but for a currency that contracts settle in: losses may exceed it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ class Account:
     def __init__(self, totals: Mapping[Currency, Decimal]) -> None:
         self._totals = dict(totals)
         self._locked: dict[Currency, Decimal] = {}
+        self._debts: set[Currency] = set()
+
+    def allow_debt(self, currency: Currency) -> None:
+        """Let what is held of `currency` go below zero from now on."""
+        self._debts.add(currency)
 
     def totals(self) -> dict[Currency, Decimal]:
         """Return what is held of each currency, free and locked."""
@@ -54,5 +59,5 @@ class Account:
     def move(self, currency: Currency, change: Decimal) -> None:
         """Add `change` to what is held of `currency`."""
         total = plus(self._totals.get(currency, ZERO), change)
-        assert total >= ZERO, f"{currency}: {total} held"
+        assert total >= ZERO or currency in self._debts, f"{currency}: {total} held"
         self._totals[currency] = total

@@ -30,6 +30,8 @@ class Book:
         resting: limit orders, by side.
         stops: orders that wake when the market moves against them, by side.
         profits: orders that wake when it moves in their favour, by side.
+        linear: it is a contract.
+        reducers: of a contract, the live orders that may only make its position smaller.
         trailing: those of the stops whose trigger follows the market, by side.
         queued: a resting order waits behind what is displayed at its price.
         touched: own orders have taken of what is displayed.
@@ -51,9 +53,11 @@ class Book:
         "bid_low",
         "changed",
         "instrument",
+        "linear",
         "profits",
         "queued",
         "quote",
+        "reducers",
         "resting",
         "stops",
         "taken",
@@ -66,6 +70,8 @@ class Book:
 
     def __init__(self, instrument: Instrument, *, queued: bool = False) -> None:
         self.instrument = instrument
+        self.linear = instrument.kind == "linear"
+        self.reducers: dict[int, PaperOrder] = {}
         self.queued = queued
         self.quote: Quote | None = None
         # The quote's prices and sizes as exact numbers, made when first asked for.

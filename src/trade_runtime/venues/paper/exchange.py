@@ -6,8 +6,8 @@ no strategies, no halts, and no trio. It guarantees:
 - What a call returns is already in the record; a call that raises changed nothing, there or here.
 - A client order id is accepted once in the whole life of the record, so that however often an
   intent arrives it makes one order.
-- No balance goes below zero, no order is filled beyond its quantity, no displayed size is taken
-  twice, and the same calls at the same times give the same record.
+- No balance goes below zero but by losses on contracts, no order is filled beyond its quantity, no
+  displayed size is taken twice, and the same calls at the same times give the same record.
 - Memory holds live orders only, at most `MAX_OPEN_ORDERS`.
 """
 
@@ -18,7 +18,7 @@ from decimal import Decimal
 
 import attrs
 
-from trade_runtime.errors import StoreError, VenueError
+from trade_runtime.errors import StoreError
 from trade_runtime.model.events import (
     AmendRejected,
     CancelRejected,
@@ -26,7 +26,7 @@ from trade_runtime.model.events import (
     OrderRejected,
     VenueEvent,
 )
-from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName, symbol_of
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import OrderReport, OrderSpec, ReportStatus
@@ -35,16 +35,16 @@ from trade_runtime.venues.paper import checks
 from trade_runtime.venues.paper.account import Account
 from trade_runtime.venues.paper.book import Book
 from trade_runtime.venues.paper.dates import Dates
-from trade_runtime.venues.paper.matching import NO_FUNDS, Matcher
-from trade_runtime.venues.paper.orders import OrderRow, PaperOrder, detail_of
+from trade_runtime.venues.paper.desk import NO_FUNDS, Desk
+from trade_runtime.venues.paper.listing import listed
+from trade_runtime.venues.paper.matching import Matcher
+from trade_runtime.venues.paper.orders import OrderRow, PaperOrder, Position, detail_of
 from trade_runtime.venues.paper.record import ExchangeRecord, Holding, Step
 from trade_runtime.venues.paper.settings import PaperSettings
 from trade_runtime.venues.paper.turn import Turn, standing
 
 MAX_OPEN_ORDERS = 10_000
 """Live orders of the account, over all instruments; one more is rejected."""
-
-MAX_INSTRUMENTS = 10_000
 
 _NOTHING: Sequence[VenueEvent] = ()
 _NO_DETAIL: Mapping[str, str] = {}
@@ -76,13 +76,14 @@ class PaperExchange:
         self.latency_ns = settings.latency_ns
         self._record = record
         self._clock = clock
-        self._fees = settings.fees_bps
+        self._rules = *settings.fees_bps, settings.leverage
         self._queued = settings.queue == "back"
         self._seq = self._ts_ns = 0
         self._books: dict[InstrumentId, Book] = {}
         self._live: dict[ClientOrderId, PaperOrder] = {}
         self._account = Account({})
-        self._matcher = Matcher(self._account, *self._fees)
+        self._desk = Desk(self._account, *self._rules)
+        self._matcher = Matcher(self._desk)
         self._dates = Dates()
         if not record.load().seq:
             balances = {Currency(name): held for name, held in settings.balances.items()}
@@ -100,24 +101,13 @@ class PaperExchange:
             StoreError: the record cannot be written.
         """
         known = {one_id: book.instrument for one_id, book in self._books.items()}
-        fresh: list[Instrument] = []
-        for given in instruments:
-            one = attrs.evolve(given, id=InstrumentId(f"{symbol_of(given.id)}.{self.name}"))
-            old = known.get(one.id)
-            if old is not None and (old.base, old.quote) != (one.base, one.quote):
-                raise VenueError(
-                    f"{one.id} is {one.base}/{one.quote}, but {old.base}/{old.quote} in the record"
-                )
-            if old != one:
-                fresh.append(one)
-        if len(known.keys() | {one.id for one in fresh}) > MAX_INSTRUMENTS:
-            raise VenueError(f"{self.name} trades {MAX_INSTRUMENTS} instruments at most")
+        fresh = listed(self.name, known, instruments)
         if fresh:
             self._record.write(Step(instruments=fresh))
         for one in fresh:
             book = self._books.get(one.id)
             if book is None:
-                self._books[one.id] = Book(one, queued=self._queued)
+                self._open(one)
             else:
                 book.instrument = one
 
@@ -157,7 +147,7 @@ class PaperExchange:
         self._live[name] = order
         if spec.expire_ns:
             self._dates.add(order)
-        self._matcher.enter(turn, book, order)
+        self._desk.enter(turn, book, order)
         return self._commit(turn, book)
 
     def cancel(self, client_order_id: ClientOrderId, *, refuse: str = "") -> Sequence[VenueEvent]:
@@ -179,7 +169,7 @@ class PaperExchange:
             turn.events.append(CancelRejected(client_order_id, reason, turn.ts_ns))
             return self._commit(turn)
         book = self._books[order.instrument]
-        self._matcher.close(turn, book, order, ReportStatus.CANCELLED)
+        self._desk.close(turn, book, order, ReportStatus.CANCELLED)
         return self._commit(turn, book)
 
     def amend(
@@ -216,11 +206,11 @@ class PaperExchange:
         elif quantity <= order.filled:
             book = self._books[order.instrument]
             why = "amended to what is filled"
-            self._matcher.close(turn, book, order, ReportStatus.CANCELLED, why)
+            self._desk.close(turn, book, order, ReportStatus.CANCELLED, why)
             return self._commit(turn, book)
         else:
             book = self._books[order.instrument]
-            reason = self._matcher.amend(turn, book, order, (quantity, price, trigger_price))
+            reason = self._desk.amend(turn, book, order, (quantity, price, trigger_price))
             if not reason:
                 return self._commit(turn, book)
         turn.note("amend_reject", client_order_id, {"reason": reason})
@@ -299,7 +289,16 @@ class PaperExchange:
         """Return what the account holds, free and locked."""
         return self._account.totals()
 
+    def positions(self) -> dict[InstrumentId, Position]:
+        """Return what the account holds of each contract that it has traded."""
+        return dict(self._desk.funds.margin.positions)
+
     # --- inside --------------------------------------------------------------------------------
+
+    def _open(self, instrument: Instrument) -> None:
+        book = self._books[instrument.id] = Book(instrument, queued=self._queued)
+        if book.linear:
+            self._desk.funds.margin.trade(book)
 
     def _known(
         self, client_order_id: ClientOrderId, turn: Turn | None = None
@@ -318,7 +317,7 @@ class PaperExchange:
 
     def _objection(self, order: PaperOrder, book: Book | None, now_ns: int) -> str:
         """Return why an order is refused, or nothing."""
-        spec, funds = order.spec, self._matcher.funds
+        spec, funds = order.spec, self._desk.funds
         if book is None:
             return checks.UNKNOWN_INSTRUMENT
         if len(self._live) >= MAX_OPEN_ORDERS:
@@ -329,6 +328,7 @@ class PaperExchange:
             or checks.market(spec, book)
             or checks.first_trigger(order, book)
             or checks.trigger(order, book)
+            or self._desk.reduces(book, order)
         )
         if reason:
             return reason
@@ -346,7 +346,7 @@ class PaperExchange:
     def _expire(self, turn: Turn) -> None:
         for order in self._dates.due(turn.ts_ns):
             book = self._books[order.instrument]
-            self._matcher.close(turn, book, order, ReportStatus.EXPIRED, "its date has come")
+            self._desk.close(turn, book, order, ReportStatus.EXPIRED, "its date has come")
             book.refresh()
             del self._live[order.client_order_id]
             self._dates.remove(order)
@@ -374,10 +374,14 @@ class PaperExchange:
         saved = self._record.load()
         self._seq, self._ts_ns = saved.seq, saved.ts_ns
         self._account = Account(saved.balances)
-        self._matcher = Matcher(self._account, *self._fees)
+        self._desk = Desk(self._account, *self._rules)
+        self._matcher = Matcher(self._desk)
         self._live, self._dates = {}, Dates()
         before = self._books
-        self._books = {one.id: Book(one, queued=self._queued) for one in saved.instruments}
+        self._books = {}
+        for one in saved.instruments:
+            self._open(one)
+        self._desk.funds.margin.positions.update(saved.positions)
         for one_id, book in self._books.items():
             if one_id in before:
                 known = before[one_id]
@@ -385,8 +389,7 @@ class PaperExchange:
         for row in saved.live:
             order = PaperOrder.restored(row)
             book = self._books[order.instrument]
-            book.add(order)
-            self._matcher.funds.restore(book, order)
+            self._desk.restore(book, order)
             self._live[order.client_order_id] = order
             if order.spec.expire_ns:
                 self._dates.add(order)

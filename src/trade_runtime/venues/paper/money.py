@@ -13,12 +13,14 @@ from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ZERO
 
 FEE_STEP = Decimal("0.00000001")
-"""Fees are whole multiples of this, rounded down."""
+"""Fees and what contracts settle are whole multiples of this; fees are rounded down."""
 
 ONE = Decimal(1)
 
 _EXACT = decimal.Context(prec=80, traps=[decimal.Inexact, decimal.InvalidOperation])
 _FLOOR = decimal.Context(prec=80, rounding=decimal.ROUND_DOWN)
+_CEILING = decimal.Context(prec=80, rounding=decimal.ROUND_CEILING)
+_HALF = decimal.Context(prec=80, rounding=decimal.ROUND_HALF_EVEN)
 
 
 def times(a: Decimal, b: Decimal) -> Decimal:
@@ -55,6 +57,16 @@ def fee_of(notional: Decimal, rate: Decimal) -> Decimal:
 def cost(notional: Decimal, rate: Decimal) -> Decimal:
     """Return what a buy for `notional` takes from the quote currency, fee included."""
     return plus(notional, fee_of(notional, rate))
+
+
+def settled(amount: Decimal) -> Decimal:
+    """Return what an account is credited or debited with: a whole multiple of `FEE_STEP`."""
+    return amount.quantize(FEE_STEP, context=_HALF)
+
+
+def up(amount: Decimal) -> Decimal:
+    """Return `amount` rounded up to a whole multiple of `FEE_STEP`."""
+    return amount.quantize(FEE_STEP, context=_CEILING)
 
 
 def affordable(instrument: Instrument, funds: Decimal, price: Decimal, rate: Decimal) -> Decimal:

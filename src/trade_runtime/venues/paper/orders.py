@@ -235,6 +235,13 @@ class PaperOrder:
         return self.row().report()
 
 
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """What an account holds of a contract: below 0 what it has sold; its price 0 where flat."""
+
+    quantity: Decimal = ZERO
+    average_price: Decimal = ZERO
+
+
 def text_of(number: Decimal | None) -> str | None:
     """Return a number as people and other programs read it: never with an exponent."""
     return None if number is None else f"{number:f}"

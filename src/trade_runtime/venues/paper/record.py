@@ -14,10 +14,10 @@ from typing import Protocol
 import attrs
 
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import ClientOrderId, Currency
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ReportStatus
-from trade_runtime.venues.paper.orders import OrderRow
+from trade_runtime.venues.paper.orders import OrderRow, Position
 
 Detail = Mapping[str, str | bool | None]
 
@@ -61,6 +61,7 @@ class Step:
         fills: new fills.
         balances: changed balances.
         instruments: new or changed instruments.
+        positions: changed positions in contracts.
     """
 
     history: Sequence[HistoryRow] = ()
@@ -68,6 +69,7 @@ class Step:
     fills: Sequence[Fill] = ()
     balances: Mapping[Currency, Holding] = attrs.field(factory=dict)
     instruments: Sequence[Instrument] = ()
+    positions: Mapping[InstrumentId, Position] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -81,6 +83,7 @@ class Saved:
         balances: what is held.
         instruments: what is traded.
         deposit: what was held at first.
+        positions: what is held of contracts.
     """
 
     seq: int
@@ -89,6 +92,7 @@ class Saved:
     balances: Mapping[Currency, Decimal]
     instruments: Sequence[Instrument]
     deposit: Mapping[Currency, Decimal]
+    positions: Mapping[InstrumentId, Position] = attrs.field(factory=dict)
 
 
 def deposit_of(detail: Detail) -> dict[Currency, Decimal]:
@@ -139,6 +143,7 @@ class MemoryRecord:
         executions: every fill, oldest first.
         balances: what is held.
         instruments: what is traded, by id.
+        positions: what is held of contracts, by instrument.
         history: everything that was seen and done, in order.
     """
 
@@ -149,6 +154,7 @@ class MemoryRecord:
         self.executions: list[Fill] = []
         self.balances: dict[Currency, Holding] = {}
         self.instruments: dict[str, Instrument] = {}
+        self.positions: dict[InstrumentId, Position] = {}
         self.history: list[HistoryRow] = []
 
     def load(self) -> Saved:
@@ -162,6 +168,7 @@ class MemoryRecord:
             balances={name: held.total for name, held in self.balances.items()},
             instruments=list(self.instruments.values()),
             deposit=deposit_of(self.history[0].detail if self.history else {}),
+            positions=dict(self.positions),
         )
 
     def write(self, step: Step) -> None:
@@ -171,6 +178,7 @@ class MemoryRecord:
         self.executions.extend(step.fills)
         self.balances.update(step.balances)
         self.instruments.update((one.id, one) for one in step.instruments)
+        self.positions.update(step.positions)
 
     def order(self, client_order_id: ClientOrderId) -> OrderRow | None:
         """Return the order of that id, live or past, rejected ones too."""

@@ -24,6 +24,9 @@ Queue = Literal["front", "back"]
 
 MAX_FAULTS = 100
 
+MAX_LEVERAGE = 1_000
+"""More than any venue offers."""
+
 _SENSELESS = {("duplicate", "query"), ("reject", "event")}
 
 
@@ -112,6 +115,8 @@ class PaperSettings:
         taker_fee_bps: that of a fill that took it, if it is another.
         queue: where a resting order stands among those displayed at its price: at the `front`, or
             at the `back`.
+        leverage: how much notional of contracts (instruments of kind `linear`) a unit of the
+            account's equity carries.
         order_types: what it holds; less imitates a venue that holds less.
         amend: it changes orders that rest.
         oco: it holds groups of orders.
@@ -126,6 +131,7 @@ class PaperSettings:
     maker_fee_bps: Decimal | None = attrs.field(default=None, converter=_exact_or_none)
     taker_fee_bps: Decimal | None = attrs.field(default=None, converter=_exact_or_none)
     queue: Queue = attrs.field(default="front", validator=_choice(Queue))
+    leverage: Decimal = attrs.field(default=Decimal(1), converter=exact)
     order_types: tuple[OrderType, ...] = attrs.field(default=tuple(OrderType), converter=_types)
     amend: bool = True
     oco: bool = True
@@ -139,6 +145,11 @@ class PaperSettings:
     def _fee(self, _: object, value: Decimal) -> None:
         if not 0 <= value < 10_000:
             raise ConfigError(f"fee_bps: must be from 0 up to, not including, 10000, got {value}")
+
+    @leverage.validator
+    def _carried(self, _: object, value: Decimal) -> None:
+        if not 1 <= value <= MAX_LEVERAGE:
+            raise ConfigError(f"leverage: must be from 1 to {MAX_LEVERAGE}, got {value}")
 
     @maker_fee_bps.validator
     @taker_fee_bps.validator

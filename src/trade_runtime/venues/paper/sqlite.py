@@ -21,8 +21,8 @@ import msgspec
 
 from trade_runtime.errors import StoreDamaged, StoreError
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import ClientOrderId, Currency
-from trade_runtime.venues.paper.orders import OrderRow
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId
+from trade_runtime.venues.paper.orders import OrderRow, Position, text_of
 from trade_runtime.venues.paper.record import Saved, Step, deposit_of
 from trade_runtime.venues.paper.rows import (
     fill_of,
@@ -32,12 +32,7 @@ from trade_runtime.venues.paper.rows import (
     order_row,
     order_values,
 )
-
-SCHEMA = 2
-"""What `PRAGMA user_version` of a record that this code writes says."""
-
-APPLICATION_ID = 0x74725045
-"""`PRAGMA application_id`: by it a file is known as a paper exchange's record."""
+from trade_runtime.venues.paper.schema import APPLICATION_ID, FROM_SCHEMA_1, SCHEMA, TABLES
 
 BUSY_TIMEOUT_MS = 100
 """How long a write waits for another's lock; only a stranger who writes could hold one."""
@@ -48,88 +43,6 @@ WAL_LIMIT_BYTES = 16 * 1024 * 1024
 CACHE_KIB = 2048
 """SQLite's page cache: with it, the record's share of the memory is bounded."""
 
-_TABLES = """
-CREATE TABLE orders (
-    client_order_id TEXT PRIMARY KEY,
-    venue_order_id TEXT NOT NULL,
-    instrument TEXT NOT NULL,
-    side TEXT NOT NULL,
-    type TEXT NOT NULL,
-    status TEXT NOT NULL,
-    quantity TEXT NOT NULL,
-    filled TEXT NOT NULL,
-    price TEXT,
-    trigger_price TEXT,
-    tif TEXT NOT NULL,
-    post_only INTEGER NOT NULL,
-    reduce_only INTEGER NOT NULL,
-    triggered INTEGER NOT NULL,
-    locked TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    created_ns INTEGER NOT NULL,
-    updated_ns INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    expire_ns INTEGER NOT NULL DEFAULT 0,
-    trail TEXT,
-    oco TEXT NOT NULL DEFAULT '',
-    priority INTEGER NOT NULL DEFAULT 0,
-    ahead TEXT
-) WITHOUT ROWID;
-CREATE INDEX orders_open ON orders (seq) WHERE status = 'open';
-CREATE TABLE fills (
-    seq INTEGER PRIMARY KEY,
-    trade_id TEXT NOT NULL,
-    client_order_id TEXT NOT NULL,
-    instrument TEXT NOT NULL,
-    side TEXT NOT NULL,
-    quantity TEXT NOT NULL,
-    price TEXT NOT NULL,
-    fee TEXT NOT NULL,
-    fee_currency TEXT NOT NULL,
-    maker INTEGER NOT NULL,
-    ts_ns INTEGER NOT NULL,
-    multiplier TEXT NOT NULL DEFAULT '1'
-);
-CREATE INDEX fills_since ON fills (ts_ns);
-CREATE TABLE balances (
-    currency TEXT PRIMARY KEY,
-    total TEXT NOT NULL,
-    locked TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE instruments (
-    id TEXT PRIMARY KEY,
-    base TEXT NOT NULL,
-    quote TEXT NOT NULL,
-    tick TEXT NOT NULL,
-    lot TEXT NOT NULL,
-    min_quantity TEXT NOT NULL,
-    max_quantity TEXT,
-    min_notional TEXT NOT NULL,
-    max_price TEXT,
-    kind TEXT NOT NULL DEFAULT 'spot',
-    multiplier TEXT NOT NULL DEFAULT '1'
-) WITHOUT ROWID;
-CREATE TABLE history (
-    seq INTEGER PRIMARY KEY,
-    ts_ns INTEGER NOT NULL,
-    event TEXT NOT NULL,
-    client_order_id TEXT NOT NULL,
-    detail TEXT NOT NULL
-);
-"""
-
-_FROM_SCHEMA_1 = """
-ALTER TABLE orders ADD COLUMN expire_ns INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE orders ADD COLUMN trail TEXT;
-ALTER TABLE orders ADD COLUMN oco TEXT NOT NULL DEFAULT '';
-ALTER TABLE orders ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE orders ADD COLUMN ahead TEXT;
-ALTER TABLE fills ADD COLUMN multiplier TEXT NOT NULL DEFAULT '1';
-ALTER TABLE instruments ADD COLUMN kind TEXT NOT NULL DEFAULT 'spot';
-ALTER TABLE instruments ADD COLUMN multiplier TEXT NOT NULL DEFAULT '1';
-"""
-
-
 _WRITE_ORDER = (
     "INSERT OR REPLACE INTO orders VALUES"
     " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -137,6 +50,7 @@ _WRITE_ORDER = (
 _WRITE_FILL = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _WRITE_BALANCE = "INSERT OR REPLACE INTO balances VALUES (?, ?, ?)"
 _WRITE_INSTRUMENT = "INSERT OR REPLACE INTO instruments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE_POSITION = "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)"
 _WRITE_HISTORY = "INSERT INTO history VALUES (?, ?, ?, ?, ?)"
 _READ_FILLS = "SELECT * FROM fills WHERE ts_ns >= ? ORDER BY seq"
 
@@ -187,6 +101,7 @@ class SqliteRecord:
             live = self._db.execute("SELECT * FROM orders WHERE status = 'open' ORDER BY seq")
             held = self._db.execute("SELECT currency, total FROM balances")
             traded = self._db.execute("SELECT * FROM instruments")
+            open_ = self._db.execute("SELECT instrument, quantity, average_price FROM positions")
             return Saved(
                 seq=last[0] if last else 0,
                 ts_ns=last[1] if last else 0,
@@ -194,6 +109,10 @@ class SqliteRecord:
                 balances={Currency(name): Decimal(total) for name, total in held},
                 instruments=[instrument_of(row) for row in traded],
                 deposit=deposit_of(msgspec.json.decode(first[0]) if first else {}),
+                positions={
+                    InstrumentId(name): Position(Decimal(quantity), Decimal(price))
+                    for name, quantity, price in open_
+                },
             )
 
     def write(self, step: Step) -> None:
@@ -252,10 +171,12 @@ class SqliteRecord:
         self._db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if made and version == 1:
-            self._db.executescript(f"BEGIN; {_FROM_SCHEMA_1} PRAGMA user_version = 2; COMMIT;")
+            self._db.executescript(
+                f"BEGIN; {FROM_SCHEMA_1} PRAGMA user_version = {SCHEMA}; COMMIT;"
+            )
         if not made:
             self._db.executescript(
-                f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};"
+                f"BEGIN; {TABLES} PRAGMA application_id = {APPLICATION_ID};"
                 f" PRAGMA user_version = {SCHEMA}; COMMIT;"
             )
 
@@ -272,6 +193,9 @@ class SqliteRecord:
             write(_WRITE_BALANCE, (currency, f"{held.total:f}", f"{held.locked:f}"))
         for instrument in step.instruments:
             write(_WRITE_INSTRUMENT, instrument_values(instrument))
+        for name, one_held in step.positions.items():
+            quantity, price = text_of(one_held.quantity), text_of(one_held.average_price)
+            write(_WRITE_POSITION, (name, quantity, price))
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

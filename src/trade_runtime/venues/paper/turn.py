@@ -14,11 +14,11 @@ from trade_runtime.model.events import (
     OrderRejected,
     VenueEvent,
 )
-from trade_runtime.model.ids import ClientOrderId, Currency, TradeId
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, TradeId
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ReportStatus
 from trade_runtime.venues.paper.account import Account
-from trade_runtime.venues.paper.orders import OrderRow, PaperOrder, text_of
+from trade_runtime.venues.paper.orders import OrderRow, PaperOrder, Position, text_of
 from trade_runtime.venues.paper.record import HistoryRow, Holding, Step
 
 _HISTORY_OF = {
@@ -43,7 +43,17 @@ class Turn:
         orders: the orders it changed.
     """
 
-    __slots__ = ("_currencies", "_fills", "_history", "_kept", "events", "orders", "seq", "ts_ns")
+    __slots__ = (
+        "_currencies",
+        "_fills",
+        "_history",
+        "_kept",
+        "_positions",
+        "events",
+        "orders",
+        "seq",
+        "ts_ns",
+    )
 
     def __init__(self, seq: int, ts_ns: int, *, kept: bool) -> None:
         self.seq = seq
@@ -54,6 +64,7 @@ class Turn:
         self._history: list[HistoryRow] = []
         self._fills: list[Fill] = []
         self._currencies: dict[Currency, None] = {}
+        self._positions: dict[InstrumentId, Position] = {}
 
     def note(self, event: str, client_order_id: ClientOrderId, detail: Mapping[str, Any]) -> int:
         """Add a line to the history and return its number. Numbers become text when written."""
@@ -75,6 +86,10 @@ class Turn:
         """Have the balances of `currencies` written as they stand at the end."""
         if self._kept:
             self._currencies.update(dict.fromkeys(currencies))
+
+    def hold(self, instrument: InstrumentId, position: Position) -> None:
+        """Have what is held of a contract written."""
+        self._positions[instrument] = position
 
     def accept(self, order: PaperOrder) -> None:
         """Take `order` in."""
@@ -149,6 +164,7 @@ class Turn:
                 name: Holding(account.total(name), account.locked(name))
                 for name in self._currencies
             },
+            positions=self._positions,
         )
 
 
