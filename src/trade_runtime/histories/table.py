@@ -180,7 +180,7 @@ def _columns(
         column = batch.column(batch.schema.get_field_index(theirs))
         if column.null_count:
             index = int(np.asarray(column.is_null()).argmax())
-            raise rows.error(index, f"{ours} is empty")
+            raise rows.error(index, f"{ours} is empty, or no number")
         if ours in ("ts_ns", "open_ns"):
             found[ours] = _times(column, query, rows, ours)
         elif ours == "aggressor":
