@@ -132,6 +132,7 @@ def _growth(folder: Path, orders: int, rounds: int) -> dict[str, Any]:
     return {
         "orders": orders,
         "us_per_order": figure(median(times)),
+        "least_us_per_order": figure(min(times)),
         "spread": spread(times),
         "peak_mib": figure(median(peaks)),
     }

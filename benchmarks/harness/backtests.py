@@ -7,7 +7,6 @@ its own books the fills, the position, the profit and the balances.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -171,20 +170,26 @@ def _traded(ts_ns: int, side: str, quantity: str, price: str, fee: str) -> Trade
     return Traded(ts_ns, side, Decimal(quantity), Decimal(price), Decimal(fee))
 
 
+LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+_, status, used = os.wait4(process.pid, 0)
+print(used.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Between us and what is measured: Linux counts the memory of who starts a process as its own."""
+
+
 def _run(command: list[str]) -> tuple[dict[str, Any], float]:
     """Return the JSON that a process ends with, and the most memory that it had, in MiB."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        for file in (out, err):
-            file.seek(0)
-        if process.returncode:
-            said = err.read().decode(errors="replace")
-            raise SystemExit(f"{command[0]} ended with {process.returncode}:\n{said[-2_000:]}")
-        found: dict[str, Any] = json.loads(out.read().splitlines()[-1])
+    launched = [sys.executable, "-S", "-c", LAUNCHER, *command]
+    done = subprocess.run(launched, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2_000:]}")
+    *_, last, most = done.stdout.splitlines()
     per_mib = 2**20 if sys.platform == "darwin" else 2**10
-    return found, used.ru_maxrss / per_mib
+    found: dict[str, Any] = json.loads(last)
+    return found, int(most) / per_mib
 
 
 def interpreters(folder: Path | None, *, install: bool) -> dict[str, Path]:
