@@ -6,6 +6,7 @@ a live run. Another state, venue, market and clock stand beneath them.
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -277,6 +278,12 @@ def _check_plain(strategies: Sequence[Strategy]) -> None:
                 " waits for nothing; use handlers, or run it in virtual time"
                 " (trade_runtime.testing)"
             )
+        for handler in ("on_start", "on_stop"):
+            if inspect.iscoroutinefunction(getattr(strategy, handler)):
+                raise ConfigError(
+                    f"strategy {strategy.name}: async def {handler} cannot be driven by a backtest,"
+                    " which waits for nothing; make it a plain function"
+                )
 
 
 def _drive(coroutine: Coroutine[Any, Any, object], what: str) -> None:
