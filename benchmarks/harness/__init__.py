@@ -6,6 +6,9 @@
     orders      a venue that only takes orders, and a store that remembers what was committed
     world       a runtime made of these
     wire        a made-up recording, and the programs that serve it
+    ticks       a made-up history, as a file
+    backtests   a backtest in a process of its own, ours or a peer's
+    oracle      holds what two of these came to against each other
 
 A later benchmark is a file `bench_NAME.py` with a function `measure(tiny)` that returns a mapping.
 """

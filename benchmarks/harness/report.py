@@ -30,18 +30,28 @@ def machine() -> dict[str, Any]:
     }
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the command line of every benchmark, to which one may add its own options."""
+    made = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    made.add_argument(
+        "--tiny", action="store_true", help="do only a little: shows that it runs, measures nothing"
+    )
+    return made
+
+
 def main(name: str, measure: Callable[[bool], Mapping[str, Any]]) -> None:
+    """Read the command line of a benchmark without options of its own, and `run` it."""
+    run(name, measure, tiny=parser().parse_args().tiny)
+
+
+def run(name: str, measure: Callable[[bool], Mapping[str, Any]], *, tiny: bool) -> None:
     """Measure, and print one JSON document.
 
     Args:
         name: of the benchmark.
         measure: does the work and returns the results; told whether to do only a little of it.
+        tiny: whether to do only a little.
     """
-    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
-    parser.add_argument(
-        "--tiny", action="store_true", help="do only a little: shows that it runs, measures nothing"
-    )
-    tiny: bool = parser.parse_args().tiny
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from trade_runtime import Quote, Strategy
+from decimal import Decimal
+
+from trade_runtime import Quote, Side, Strategy
 
 
 class Cross(Strategy):
-    """Two averages of the mid, and a market order every so many quotes, in turn buy and sell."""
+    """Two averages of the mid, and a market order every so many quotes; sizes come in turn.
+
+    Params:
+        every: so many quotes; 0 for no orders.
+        sizes: of the orders, in turn, in the base currency; one below 0 sells.
+    """
 
     def on_start(self) -> None:
         """Begin."""
         self.every, self.n, self.fast, self.slow = self.params["every"], 0, 0.0, 0.0
-        self.buys = True
+        sizes = [Decimal(size) for size in self.params["sizes"]]
+        self.turns = [(Side.SELL if size < 0 else Side.BUY, abs(size)) for size in sizes]
 
     def on_quote(self, quote: Quote) -> None:
         """Follow the market, and trade by the count."""
@@ -22,6 +30,5 @@ class Cross(Strategy):
         self.slow += (mid - self.slow) * 0.06
         self.n += 1
         if self.every and self.n % self.every == 0:
-            side = "buy" if self.buys else "sell"
-            self.buys = not self.buys
-            self.trader.market(quote.instrument, side, "0.01")
+            side, size = self.turns[self.n // self.every % len(self.turns) - 1]
+            self.trader.market(quote.instrument, side, size)

@@ -1,39 +1,40 @@
-"""Runs the benchmark's strategy in NautilusTrader 1: `python nautilus_v1.py TICKS EVERY`.
+"""Runs the benchmark's strategy in NautilusTrader 1: `python nautilus_v1.py TICKS EVERY SIZES`.
 
-Runs inside an environment of its own that has nautilus_trader 1.x and pyarrow; prints JSON.
+Runs inside an environment of its own that has nautilus_trader 1.x; prints JSON.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import time
+import gc
 from decimal import Decimal
 
-import pyarrow.parquet as pq
 from nautilus_trader.backtest.config import BacktestEngineConfig
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.models import MakerTakerFeeModel
-from nautilus_trader.config import LoggingConfig, RiskEngineConfig
+from nautilus_trader.config import LoggingConfig, RiskEngineConfig, StrategyConfig
 from nautilus_trader.model.currencies import BTC, USDT
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.enums import AccountType, OmsType, OrderSide
+from nautilus_trader.model.events import OrderFilled
 from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
 from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.trading.strategy import Strategy
+from runner import Task, answer, number, timed
 
 INSTRUMENT = InstrumentId.from_str("BTCUSDT.SIM")
-FILLS: list[tuple[object, ...]] = []
+VENUE = Venue("SIM")
 
 
 class Cross(Strategy):
-    """Two averages of the mid, and a market order every so many quotes, in turn buy and sell."""
+    """Two averages of the mid, and a market order every so many quotes; sizes come in turn."""
 
-    def setup(self, every: int) -> None:
-        self.every, self.n, self.fast, self.slow = every, 0, 0.0, 0.0
-        self.size = Quantity.from_str("0.010000")
-        self.buys = True
+    def setup(self, task: Task) -> None:
+        self.every, self.n, self.fast, self.slow = task.every, 0, 0.0, 0.0
+        self.turns = [
+            (OrderSide.SELL if sells else OrderSide.BUY, Quantity(float(size), 6))
+            for sells, size in task.sizes
+        ]
 
     def on_start(self) -> None:
         self.subscribe_quote_ticks(INSTRUMENT)
@@ -46,40 +47,21 @@ class Cross(Strategy):
         self.slow += (mid - self.slow) * 0.06
         self.n += 1
         if self.every and self.n % self.every == 0:
-            side = OrderSide.BUY if self.buys else OrderSide.SELL
-            self.buys = not self.buys
-            self.submit_order(self.order_factory.market(INSTRUMENT, side, self.size))
-
-    def on_order_filled(self, event: object) -> None:
-        FILLS.append(
-            (
-                event.ts_event,
-                "buy" if event.order_side == OrderSide.BUY else "sell",
-                str(event.last_qty),
-                str(event.last_px),
-                str(event.commission),
-            )
-        )
+            side, size = self.turns[self.n // self.every % len(self.turns) - 1]
+            self.submit_order(self.order_factory.market(INSTRUMENT, side, size))
 
 
-def main() -> None:
-    path, every = sys.argv[1], int(sys.argv[2])
-    table = pq.read_table(path)
-    columns = [table[name].to_pylist() for name in ("ts_ns", "bid", "ask", "bid_size", "ask_size")]
-    quotes = [
-        QuoteTick(INSTRUMENT, Price(b, 2), Price(a, 2), Quantity(bs, 6), Quantity(sz, 6), ts, ts)
-        for ts, b, a, bs, sz in zip(*columns, strict=True)
-    ]
+def engine_with(quotes: list[QuoteTick], strategy: Strategy) -> BacktestEngine:
     engine = BacktestEngine(
         BacktestEngineConfig(
             logging=LoggingConfig(bypass_logging=True),
             run_analysis=False,
-            # Its own default lets 100 orders a second pass, and drops the others.
+            # By default it lets 100 orders a second pass, and denies the others.
             risk_engine=RiskEngineConfig(max_order_submit_rate="1000000/00:00:01"),
         )
     )
     engine.add_venue(
-        venue=Venue("SIM"),
+        venue=VENUE,
         oms_type=OmsType.NETTING,
         account_type=AccountType.CASH,
         starting_balances=[Money(10_000_000, USDT), Money(100, BTC)],
@@ -102,16 +84,40 @@ def main() -> None:
         )
     )
     engine.add_data(quotes)
-    strategy = Cross()
-    strategy.setup(every)
     engine.add_strategy(strategy)
-    begun, cpu = time.perf_counter(), time.process_time()
-    engine.run()
-    secs, cpu_secs = time.perf_counter() - begun, time.process_time() - cpu
-    print(
-        json.dumps(
-            {"engine_secs": secs, "cpu_secs": cpu_secs, "quotes": len(quotes), "fills": FILLS}
-        )
+    return engine
+
+
+def main() -> None:
+    task = Task()
+    quotes = [
+        QuoteTick(INSTRUMENT, Price(b, 2), Price(a, 2), Quantity(bs, 6), Quantity(sz, 6), ts, ts)
+        for ts, b, a, bs, sz in task.rows()
+    ]
+    strategy = Cross(StrategyConfig(log_events=False, log_commands=False))
+    strategy.setup(task)
+    engine = engine_with(quotes, strategy)
+    gc.collect()
+    gc.freeze()  # what was loaded is not looked through while the time runs
+    secs = timed(engine.run)
+    events = [e for o in engine.cache.orders() for e in o.events if isinstance(e, OrderFilled)]
+    balances = engine.cache.account_for_venue(VENUE).balances_total()
+    answer(
+        secs,
+        quotes=len(quotes),
+        fills=[
+            (
+                e.ts_event,
+                "buy" if e.order_side == OrderSide.BUY else "sell",
+                str(e.last_qty),
+                str(e.last_px),
+                number(e.commission),
+            )
+            for e in sorted(events, key=lambda event: event.ts_event)
+        ],
+        position=str(engine.portfolio.net_position(INSTRUMENT)),
+        net_pnl=number(engine.portfolio.realized_pnl(INSTRUMENT) or 0),
+        balances={str(currency): number(money) for currency, money in balances.items()},
     )
 
 

@@ -1,16 +1,13 @@
-"""Runs the benchmark's strategy in NautilusTrader 2: `python nautilus_v2.py TICKS EVERY`.
+"""Runs the benchmark's strategy in NautilusTrader 2: `python nautilus_v2.py TICKS EVERY SIZES`.
 
 Runs inside an environment of its own that has nautilus_trader 2.x and pyarrow; prints JSON.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import time
+import gc
 from decimal import Decimal
 
-import pyarrow.parquet as pq
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import LoggerConfig
 from nautilus_trader.execution import MakerTakerFeeModel
@@ -21,6 +18,7 @@ from nautilus_trader.model import (
     InstrumentId,
     Money,
     OmsType,
+    OrderFilled,
     OrderSide,
     Price,
     Quantity,
@@ -30,18 +28,22 @@ from nautilus_trader.model import (
 )
 from nautilus_trader.risk import RiskEngineConfig
 from nautilus_trader.trading import Strategy, StrategyConfig
+from runner import Task, answer, number, timed
 
 INSTRUMENT = InstrumentId.from_str("BTCUSDT.SIM")
-FILLS: list[tuple[object, ...]] = []
+VENUE = Venue("SIM")
+USDT, BTC = Currency.from_str("USDT"), Currency.from_str("BTC")
 
 
 class Cross(Strategy):
-    """Two averages of the mid, and a market order every so many quotes, in turn buy and sell."""
+    """Two averages of the mid, and a market order every so many quotes; sizes come in turn."""
 
-    def setup(self, every: int) -> None:
-        self.every, self.n, self.fast, self.slow = every, 0, 0.0, 0.0
-        self.size = Quantity.from_str("0.010000")
-        self.buys = True
+    def setup(self, task: Task) -> None:
+        self.every, self.n, self.fast, self.slow = task.every, 0, 0.0, 0.0
+        self.turns = [
+            (OrderSide.SELL if sells else OrderSide.BUY, Quantity(float(size), 6))
+            for sells, size in task.sizes
+        ]
 
     def on_start(self) -> None:
         self.subscribe_quotes(INSTRUMENT)
@@ -54,53 +56,33 @@ class Cross(Strategy):
         self.slow += (mid - self.slow) * 0.06
         self.n += 1
         if self.every and self.n % self.every == 0:
-            side = OrderSide.BUY if self.buys else OrderSide.SELL
-            self.buys = not self.buys
-            self.submit_order(self.order_factory.market(INSTRUMENT, side, self.size))
-
-    def on_order_filled(self, event: object) -> None:
-        FILLS.append(
-            (
-                event.ts_event,
-                event.order_side.name.lower(),
-                str(event.last_qty),
-                str(event.last_px),
-                str(event.commission),
-            )
-        )
+            side, size = self.turns[self.n // self.every % len(self.turns) - 1]
+            self.submit_order(self.order_factory.market(INSTRUMENT, side, size))
 
 
-def main() -> None:
-    path, every = sys.argv[1], int(sys.argv[2])
-    table = pq.read_table(path)
-    columns = [table[name].to_pylist() for name in ("ts_ns", "bid", "ask", "bid_size", "ask_size")]
-    quotes = [
-        QuoteTick(INSTRUMENT, Price(b, 2), Price(a, 2), Quantity(bs, 6), Quantity(sz, 6), ts, ts)
-        for ts, b, a, bs, sz in zip(*columns, strict=True)
-    ]
-    usdt, btc = Currency.from_str("USDT"), Currency.from_str("BTC")
+def engine_with(quotes: list[QuoteTick], strategy: Strategy) -> BacktestEngine:
     engine = BacktestEngine(
         BacktestEngineConfig(
             logging=LoggerConfig.from_spec("stdout=Off"),
             bypass_logging=True,
             run_analysis=False,
-            # Its own default lets 100 orders a second pass, and drops the others.
+            # By default it lets 100 orders a second pass, and denies the others.
             risk_engine=RiskEngineConfig(max_order_submit_rate="1000000/00:00:01"),
         )
     )
     engine.add_venue(
-        venue=Venue("SIM"),
+        venue=VENUE,
         oms_type=OmsType.NETTING,
         account_type=AccountType.CASH,
-        starting_balances=[Money(10_000_000.0, usdt), Money(100.0, btc)],
+        starting_balances=[Money(10_000_000.0, USDT), Money(100.0, BTC)],
         fee_model=MakerTakerFeeModel(Decimal("0.001"), Decimal("0.001")),
     )
     engine.add_instrument(
         CurrencyPair(
             INSTRUMENT,
             Symbol("BTCUSDT"),
-            btc,
-            usdt,
+            BTC,
+            USDT,
             2,
             6,
             Price.from_str("0.01"),
@@ -110,16 +92,40 @@ def main() -> None:
         )
     )
     engine.add_data(quotes)
-    strategy = Cross(StrategyConfig(log_events=False, log_commands=False))
-    strategy.setup(every)
     engine.add_strategy(strategy)
-    begun, cpu = time.perf_counter(), time.process_time()
-    engine.run()
-    secs, cpu_secs = time.perf_counter() - begun, time.process_time() - cpu
-    print(
-        json.dumps(
-            {"engine_secs": secs, "cpu_secs": cpu_secs, "quotes": len(quotes), "fills": FILLS}
-        )
+    return engine
+
+
+def main() -> None:
+    task = Task()
+    quotes = [
+        QuoteTick(INSTRUMENT, Price(b, 2), Price(a, 2), Quantity(bs, 6), Quantity(sz, 6), ts, ts)
+        for ts, b, a, bs, sz in task.rows()
+    ]
+    strategy = Cross(StrategyConfig(log_events=False, log_commands=False))
+    strategy.setup(task)
+    engine = engine_with(quotes, strategy)
+    gc.collect()
+    gc.freeze()  # what was loaded is not looked through while the time runs
+    secs = timed(engine.run)
+    events = [e for o in engine.cache.orders() for e in o.events() if isinstance(e, OrderFilled)]
+    balances = engine.cache.account_for_venue(VENUE).balances_total()
+    answer(
+        secs,
+        quotes=len(quotes),
+        fills=[
+            (
+                e.ts_event,
+                "buy" if e.order_side == OrderSide.BUY else "sell",
+                str(e.last_qty),
+                str(e.last_px),
+                number(e.commission),
+            )
+            for e in sorted(events, key=lambda event: event.ts_event)
+        ],
+        position=str(engine.portfolio.net_position(INSTRUMENT)),
+        net_pnl=number(engine.portfolio.realized_pnl(INSTRUMENT) or 0),
+        balances={currency.code: number(money) for currency, money in balances.items()},
     )
 
 
