@@ -26,6 +26,15 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 STRATEGIES: dict[str, dict[str, Any]] = {
     "maker.py:Maker": {"params": {"size": "0.05", "spread_bps": 4}},
     "trend.py:Trend": {"params": {"size": "0.1", "lookback": 20, "stop_pct": "1.5"}},
+    "bracket.py:Pullback": {
+        "params": {
+            "size": "0.1",
+            "below_bps": 1,
+            "target_bps": 3,
+            "stop_bps": 6,
+            "patience_secs": 5,
+        }
+    },
     "bars.py:ThreeBars": {"params": {"size": "0.1"}, "bar_secs": 1.0},
     "indicators.py:Crossover": {
         "params": {"size": "0.1", "fast": 2, "slow": 5, "stop_ranges": 4.0},
