@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from trade_runtime.backtest.run import run_backtest
 from trade_runtime.cli.preflight import preflight
 from trade_runtime.lifecycle.clock import TrioClock
 from trade_runtime.loading import load_strategies
@@ -146,6 +147,35 @@ def test_the_embedding_program_prints_a_clean_report() -> None:
         (position["strategy"], position["quantity"], position["protected"])
         for position in report["positions"]
     ]
+
+
+@pytest.mark.process
+def test_the_backtest_runs_in_a_fresh_clone(tmp_path: Path) -> None:
+    """The command of its head, word for word: it ends, trades, and leaves the report."""
+    words = ["backtest", "examples/backtest.toml", "--report", str(tmp_path / "first"), "--json"]
+    result = subprocess.run(
+        [sys.executable, "-m", "trade_runtime", *words],
+        cwd=EXAMPLES.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert 0 == result.returncode, result.stderr
+    told = json.loads(result.stdout.splitlines()[-1])
+    assert ("complete", 8_000) == (told["outcome"], told["events"])
+    assert told["fills"] > 20
+    left = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert ["report.html", "report.json", "trades.parquet"] == left
+
+
+def test_a_backtest_of_the_example_is_the_same_each_time() -> None:
+    """Its seed fixes the ids, and nothing else is left to chance: every fill is the same."""
+    settings = Settings.from_toml(EXAMPLES / "backtest.toml")
+    first, second = run_backtest(settings), run_backtest(settings)
+    assert first.fills == second.fills
+    assert first.samples == second.samples
+    assert {"limit", "stop_market", "trailing_stop"} == {f.order_type for f in first.fills}
 
 
 def test_every_example_is_in_the_list() -> None:
