@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,17 +82,16 @@ class Desk:
         self.record(OrderSent(order.id))
         self.record(accepted(order.id))
         self.trades += 1
-        self.record(
-            fill(
-                order.id,
-                quantity,
-                price,
-                trade_id=self.trades,
-                side=side,
-                instrument=instrument,
-                fee=fee,
-            )
+        done = fill(
+            order.id,
+            quantity,
+            price,
+            trade_id=self.trades,
+            side=side,
+            instrument=instrument,
+            fee=fee,
         )
+        self.record(msgspec.structs.replace(done, multiplier=self.multiplier))
         self.breakers.on_fill(self.now_ns)
 
     def quote(self, bid: float, ask: float | None = None, instrument: InstrumentId = ETH) -> None:
@@ -220,7 +220,11 @@ class TestDailyLoss:
         desk.trade(BUY, "10")
         desk.quote(900.01)
         assert [] == desk.tripped
-        desk.quote(900)
+        desk.trade(SELL, "10", "900.01")
+        assert [] == desk.tripped
+        desk.quote(1000)
+        desk.trade(BUY, "10")
+        desk.quote(999.99)
         assert 1 == len(desk.tripped)
 
 

@@ -13,12 +13,13 @@ from tests.support.values import SELL, accepted, closed, fill, rejected, spec
 from trade_runtime.errors import StoreDamaged
 from trade_runtime.machines.journal import GENESIS, check_chain, digest, make_record, read_event
 from trade_runtime.model.events import AmendRejected, CancelRejected, OrderAmended
-from trade_runtime.model.ids import ClientOrderId, StrategyName
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, StrategyName
 from trade_runtime.model.orders import ReportStatus
 from trade_runtime.model.records import (
     KINDS,
     AmendRequested,
     CancelRequested,
+    InstrumentListed,
     JournalEvent,
     LatchCleared,
     LatchSet,
@@ -26,6 +27,7 @@ from trade_runtime.model.records import (
     OrderReleased,
     OrderSent,
     OrderUnknown,
+    ProfitMarked,
     RuntimeStarted,
     RuntimeStopped,
     StrategyStopped,
@@ -54,6 +56,8 @@ EVENTS: list[JournalEvent] = [
     OrderReleased(ID, Decimal("0.10"), "order t-0 filled"),
     LatchSet(TradingMode.HALTED, "daily loss", "risk"),
     LatchCleared("operator", "looked at it"),
+    InstrumentListed(InstrumentId("ETHUSDT.paper"), Currency("USDT")),
+    ProfitMarked(Currency("USDT"), 20_000, Decimal("1.5"), Decimal(2)),
     TradingHalted("SIGTERM"),
     StrategyStopped(StrategyName("maker"), "failed", "ValueError: oops"),
     RuntimeStopped("SIGTERM", "clean"),

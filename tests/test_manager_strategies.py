@@ -17,7 +17,7 @@ from tests.support.world import Hand, World, settle, until
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import OrderUpdate
 from trade_runtime.machines.order_book import OrderBook
-from trade_runtime.managers import trader
+from trade_runtime.managers import readers
 from trade_runtime.model.events import Fill
 from trade_runtime.model.market import Bar, Quote, Trade
 from trade_runtime.model.records import StrategyStopped
@@ -396,7 +396,7 @@ class TestRun:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Events are never dropped, so the queue has a bound, and reaching it is a failure."""
-        monkeypatch.setattr(trader, "MAX_ORDER_EVENTS", 3)
+        monkeypatch.setattr(readers, "MAX_ORDER_EVENTS", 3)
 
         class Stuck(Hand):
             async def run(self) -> None:
@@ -420,7 +420,7 @@ class TestRun:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Waiting for one event at a time makes a reader each time: the old ones cost nothing."""
-        monkeypatch.setattr(trader, "MAX_ORDER_EVENTS", 5)
+        monkeypatch.setattr(readers, "MAX_ORDER_EVENTS", 5)
 
         class Waiting(Hand):
             async def run(self) -> None:

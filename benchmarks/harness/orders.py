@@ -17,6 +17,7 @@ from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import ZERO, OrderReport, OrderSpec, ReportStatus
 from trade_runtime.protocols import (
+    Capabilities,
     Environment,
     Record,
     Store,
@@ -30,6 +31,7 @@ class Taker:
     """A `Venue` that notes when an order reached it, and ends all of them when it is told to."""
 
     settle_secs = 0.0
+    capabilities = Capabilities()
     market_data = VenueName("tape")
 
     def __init__(self) -> None:
@@ -60,6 +62,16 @@ class Taker:
 
     def cancel(self, client_order_id: ClientOrderId) -> None:
         """Do nothing: all orders are ended together."""
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        *,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+    ) -> None:
+        """Do nothing: none is changed here."""
 
     def adopt(self, instruments: Collection[Instrument]) -> None:
         """Trade whatever comes."""

@@ -13,7 +13,7 @@ from tests.process.support import World, command, grid
 
 pytestmark = pytest.mark.process
 
-MARKET = {"kind": "synthetic", "quotes_per_sec": 200, "volatility_bps": 10}
+MARKET = {"kind": "synthetic", "quotes_per_sec": 200, "volatility_bps": 60}
 """Falls by a per cent soon, and by the 20 of the stop-loss not for long."""
 
 

@@ -6,6 +6,7 @@ a live run. Another state, venue, market and clock stand beneath them.
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -26,7 +27,7 @@ from trade_runtime.errors import ConfigError
 from trade_runtime.lifecycle.clock import fresh_seed
 from trade_runtime.loading import load_strategies
 from trade_runtime.machines.alarms import NEVER, Alarms
-from trade_runtime.machines.trading_state import new_tag
+from trade_runtime.machines.order_ids import new_tag
 from trade_runtime.managers.closing import Closer
 from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager
@@ -98,7 +99,7 @@ class Backtest:
             self.prices,
             self.journal,
             self.clock,
-            self.clock.seconds,
+            time=None,
         )
         self.held = HeldOrders(self.orders)
         self.guard = ProtectionGuard(self.orders, settings.protection, settings.risk, self.clock)
@@ -277,6 +278,12 @@ def _check_plain(strategies: Sequence[Strategy]) -> None:
                 " waits for nothing; use handlers, or run it in virtual time"
                 " (trade_runtime.testing)"
             )
+        for handler in ("on_start", "on_stop"):
+            if inspect.iscoroutinefunction(getattr(strategy, handler)):
+                raise ConfigError(
+                    f"strategy {strategy.name}: async def {handler} cannot be driven by a backtest,"
+                    " which waits for nothing; make it a plain function"
+                )
 
 
 def _drive(coroutine: Coroutine[Any, Any, object], what: str) -> None:

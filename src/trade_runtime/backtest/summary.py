@@ -37,7 +37,8 @@ def json_line(result: Result) -> str:
 def text(number: Decimal) -> str:
     """Return a number without an exponent and without idle zeros."""
     plain = f"{number:f}"
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return "0" if plain == "-0" else plain
 
 
 def shown(number: Decimal) -> str:

@@ -27,7 +27,7 @@ KINDS: Final = frozenset(NUMBERS)
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def errors_of(path: Path) -> Iterator[None]:
     """Turn what the file system and Arrow raise into an error of ours."""
     import pyarrow as pa  # noqa: PLC0415 - only a backtest needs it
 
@@ -50,7 +50,7 @@ def read_parquet(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
     """
     import pyarrow.parquet as pq  # noqa: PLC0415 - only a backtest needs it
 
-    with _errors(query.path):
+    with errors_of(query.path):
         file = pq.ParquetFile(query.path)
     with closing(file):
         names = pick(file.schema_arrow.names, query)
@@ -59,7 +59,7 @@ def read_parquet(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
         def blocks() -> Iterator[tuple[Mapping[str, Any], int]]:
             batches = file.iter_batches(CHUNK_ROWS, columns=list(names.values()))
             while True:
-                with _errors(query.path):
+                with errors_of(query.path):
                     batch = next(batches, None)
                 if batch is None:
                     return
@@ -77,7 +77,7 @@ def read_csv(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
     import pyarrow as pa  # noqa: PLC0415 - only a backtest needs it
     import pyarrow.csv as pc  # noqa: PLC0415
 
-    with _errors(query.path):
+    with errors_of(query.path):
         header, sample = _top(query.path)
     if not header:
         raise DataError(f"{query.path}: is empty; name a file with history in it")
@@ -140,7 +140,7 @@ def _located(query: HistoryQuery, names: Mapping[str, str], error: Exception) ->
                 line = dict(zip(header, row, strict=True))
                 for ours in NUMBERS[query.kind]:
                     text = line.get(names.get(ours, ""), "0")
-                    if not _is_number(text):
+                    if not is_number(text):
                         return DataError(
                             f'{query.path}: line {reader.line_num}: {ours} is "{text}",'
                             " which is no number"
@@ -159,7 +159,8 @@ def _located(query: HistoryQuery, names: Mapping[str, str], error: Exception) ->
     )
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a field is a number."""
     try:
         float(text)
     except ValueError:
@@ -179,7 +180,7 @@ def _columns(
         column = batch.column(batch.schema.get_field_index(theirs))
         if column.null_count:
             index = int(np.asarray(column.is_null()).argmax())
-            raise rows.error(index, f"{ours} is empty")
+            raise rows.error(index, f"{ours} is empty, or no number")
         if ours in ("ts_ns", "open_ns"):
             found[ours] = _times(column, query, rows, ours)
         elif ours == "aggressor":

@@ -43,6 +43,7 @@ class Alarms:
             call = heapq.heappop(heap)[2]
             self.next_ns = heap[0][0] if heap else NEVER
             call(now_ns)
+        self.next_ns = heap[0][0] if heap else NEVER
 
 
 def on_the_beat(now_ns: int, beat_ns: int) -> int:

@@ -96,13 +96,10 @@ class _Account:
 class _Line:
     """What is open of one instrument, as floats: the one thing that a quote touches."""
 
-    __slots__ = ("_crossed", "account", "long", "multiplier", "open", "quote", "short", "value")
+    __slots__ = ("_crossed", "account", "long", "open", "quote", "short", "value")
 
-    def __init__(
-        self, account: _Account, multiplier: Decimal, crossed: Callable[[_Account], None]
-    ) -> None:
+    def __init__(self, account: _Account, crossed: Callable[[_Account], None]) -> None:
         self.account = account
-        self.multiplier = multiplier
         self.quote: Quote | None = None
         self.open = False
         self.long = self.short = self.value = 0.0
@@ -158,12 +155,12 @@ class Breakers:
         """Learn the instruments, before anything fills; those that are new go into the journal."""
         listed = self._trading.profits.listed
         for instrument, rules in instruments.items():
-            known = InstrumentListed(instrument, rules.quote, rules.multiplier)
+            known = InstrumentListed(instrument, rules.quote)
             if listed.get(instrument) != known:
                 self._record(known)
             account = self._accounts.get(rules.quote)
             if account is not None:
-                self._lines[instrument] = _Line(account, rules.multiplier, self._crossed)
+                self._lines[instrument] = _Line(account, self._crossed)
 
     def tap(self, instrument: InstrumentId) -> Callable[[Quote], None] | None:
         """Return what is to be told of each quote of an instrument; None where nobody cares."""
@@ -226,7 +223,7 @@ class Breakers:
                     return None
                 price = line.quote.bid if position.quantity > 0 else line.quote.ask
                 gain += position.unrealised(exact(price))
-            total += gain * known.multiplier
+            total += gain
         return _ROUNDING.plus(total)
 
     def _crossed(self, account: _Account) -> None:
@@ -296,7 +293,7 @@ class Breakers:
             held = self._lines.get(position.instrument)
             if held is not None and held.account is account:
                 held.open = True
-                size = float(position.quantity * held.multiplier)
+                size = float(position.quantity * position.multiplier)
                 if size > 0:
                     held.long += size
                 else:

@@ -11,6 +11,7 @@ import attrs
 from trade_runtime.model.ids import Currency, InstrumentId
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import Side
+from trade_runtime.settings import RiskSettings
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +44,11 @@ class RiskLimits:
     max_orders_per_min: int | None = None
     duplicate_secs: float = 0.0
     max_quote_age_secs: float | None = None
+
+    @classmethod
+    def of(cls, settings: RiskSettings) -> RiskLimits:
+        """Return the limits that `[risk]` sets."""
+        return cls(**{field.name: getattr(settings, field.name) for field in attrs.fields(cls)})
 
 
 class Markets(Protocol):

@@ -265,11 +265,18 @@ class Order:
                 trigger_price=None,
                 trail=None,
             )
-        numbers = (self.quantity, self.price, self.trigger_price)
-        if numbers == (spec.quantity, spec.price, spec.trigger_price):
+        if (
+            self.quantity is spec.quantity
+            and self.price is spec.price
+            and self.trigger_price is spec.trigger_price
+        ):
             return spec
-        quantity, price, trigger_price = numbers
-        return replace(spec, quantity=quantity, price=price, trigger_price=trigger_price)
+        return replace(
+            spec,
+            quantity=self.quantity,
+            price=self.price,
+            trigger_price=self.trigger_price,
+        )
 
     def apply(self, what: OrderInput, *, reason: str = "", filled: Decimal | None = None) -> None:
         """Move on by `TRANSITIONS`.

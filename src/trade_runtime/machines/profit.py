@@ -39,10 +39,8 @@ class Profits:
         """
         key = position.strategy, position.instrument
         listed = self.listed.get(position.instrument)
-        if listed is not None:
-            gained *= listed.multiplier
-            if fill.fee_currency == listed.quote:
-                gained -= fill.fee
+        if listed is not None and fill.fee_currency == listed.quote:
+            gained -= fill.fee
         result = self._trips.get(key, ZERO) + gained
         if before and before * position.quantity <= 0:
             self._trips.pop(key, None)

@@ -7,7 +7,6 @@ ended and are settled leave memory; the journal keeps them.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from hashlib import blake2b
@@ -22,6 +21,7 @@ from trade_runtime.machines.order import (
     OrderInput,
     OrderState,
 )
+from trade_runtime.machines.order_ids import order_id
 from trade_runtime.machines.profit import Profits
 from trade_runtime.model.events import (
     AmendRejected,
@@ -54,24 +54,6 @@ from trade_runtime.model.records import (
 
 MAX_GIVEN_UP = 1_000
 """Orders that may have left and that the venue then did not know: the latest are kept in mind."""
-
-TAG_LENGTH = 6
-
-_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-def _base36(number: int) -> str:
-    text = ""
-    while True:
-        number, digit = divmod(number, 36)
-        text = _BASE36[digit] + text
-        if not number:
-            return text
-
-
-def new_tag(rng: random.Random) -> str:
-    """Return a prefix for the client order ids of a new journal."""
-    return "".join(rng.choice(_BASE36) for _ in range(TAG_LENGTH))
 
 
 def _keep(index: dict[ClientOrderId, Order], order: Order) -> None:
@@ -135,11 +117,11 @@ class TradingState:
 
     def next_order_id(self) -> ClientOrderId:
         """Return the id of the next intent: the same after a crash that lost the last ones."""
-        return ClientOrderId(f"{self.tag}-{_base36(self.intents + 1)}")
+        return order_id(self.tag, self.intents + 1)
 
     def is_ours(self, order_id: ClientOrderId) -> bool:
         """Whether an id was made from this journal."""
-        return order_id.startswith(f"{self.tag}-")
+        return order_id in self.orders or order_id.startswith(f"{self.tag}-")
 
     def live(self) -> Iterator[Order]:
         """Give the orders that rest at a venue or may."""
@@ -230,7 +212,7 @@ class TradingState:
     def _intent(self, spec: OrderSpec) -> Order:
         order = Order(spec)
         self.orders[spec.client_order_id] = order
-        self._live_of.setdefault(order.strategy, {})[order.id] = order
+        self._live_of.setdefault(spec.strategy, {})[spec.client_order_id] = order
         self.intents += 1
         self.exposure.order_changed(order)
         if spec.parent is not None:
@@ -339,7 +321,10 @@ class TradingState:
     def _changed(self, order: Order) -> None:
         self.exposure.order_changed(order)
         spec = order.spec
-        _keep(self._live_of.setdefault(spec.strategy, {}), order)
+        own = self._live_of.get(spec.strategy)
+        if own is None:
+            own = self._live_of[spec.strategy] = {}
+        _keep(own, order)
         if spec.protective and not spec.emulated and order.state is not OrderState.HELD:
             _keep(self._stops.setdefault((spec.strategy, spec.instrument), {}), order)
         if spec.parent is not None:

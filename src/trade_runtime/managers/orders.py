@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 
-import attrs
 import structlog
 import trio
 from msgspec.structs import replace
@@ -63,7 +62,8 @@ class OrderManager(Steering):
         prices: the markets.
         state: where all is recorded.
         clock: the time of day.
-        time: seconds that only go forward, for what is overdue.
+        time: seconds that only go forward, for what is overdue; None where no outcome ever is, as
+            in a backtest, whose venue always answers.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class OrderManager(Steering):
         prices: Prices,
         state: Journal,
         clock: Clock,
-        time: Callable[[], float] = trio.current_time,
+        time: Callable[[], float] | None = trio.current_time,
     ) -> None:
         super().__init__(
-            RiskGate(_limits(risk), state.trading.exposure, prices), state, clock, time
+            RiskGate(RiskLimits.of(risk), state.trading.exposure, prices), state, clock, time
         )
         self.venues = venues
         self.prices = prices
@@ -337,8 +337,9 @@ class OrderManager(Steering):
             self.drop(order, f"not sent: {error}")
             return
         self._state.record(OrderSent(order.id))
-        now = self.sent_at[order.id] = self._time()
-        self._ack_due.append((now + self._settings.ack_timeout_secs, order))
+        if self._time is not None:
+            now = self.sent_at[order.id] = self._time()
+            self._ack_due.append((now + self._settings.ack_timeout_secs, order))
 
     def _send_amend(self, order: Order, amend: AmendRequested) -> None:
         try:
@@ -351,8 +352,9 @@ class OrderManager(Steering):
         except VenueDown as error:
             self.on_event(AmendRejected(order.id, f"not sent: {error}", self.clock.now_ns()))
             return
-        due = self._time() + self._settings.ack_timeout_secs
-        self._amend_due.append((due, order, amend))
+        if self._time is not None:
+            due = self._time() + self._settings.ack_timeout_secs
+            self._amend_due.append((due, order, amend))
 
     def cancel(self, order: Order, reason: str = "asked for") -> None:
         """Ask for a cancel; it is asked for again until the venue proves the order gone.
@@ -374,8 +376,9 @@ class OrderManager(Steering):
             self.venues.trading[venue_of(order.instrument)].cancel(order.id)
         except VenueDown as error:
             log.warning("Cancel not sent", order=order.id, error=str(error))
-        due = self._time() + self._settings.ack_timeout_secs
-        self._cancel_due.append((due, order))
+        if self._time is not None:
+            due = self._time() + self._settings.ack_timeout_secs
+            self._cancel_due.append((due, order))
 
     def halt(self, reason: str) -> None:
         """Close the gate: from here only cancels and protective orders leave."""
@@ -393,8 +396,3 @@ class OrderManager(Steering):
         for order in self.trading.entries():
             if order.strategy == strategy:
                 self.cancel(order, f"strategy {outcome}")
-
-
-def _limits(risk: RiskSettings) -> RiskLimits:
-    names = [field.name for field in attrs.fields(RiskLimits)]
-    return RiskLimits(**{name: getattr(risk, name) for name in names})

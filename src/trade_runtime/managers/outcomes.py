@@ -44,6 +44,10 @@ _UNTOLD = (OrderState.SENT, OrderState.UNKNOWN, OrderState.DROPPED)
 class OrderListener(Protocol):
     """Who is told of a strategy's orders: plain calls that never raise."""
 
+    @property
+    def hears_orders(self) -> bool:
+        """Whether anybody there wants to know how orders go."""
+
     def on_order(self, update: OrderUpdate) -> None:
         """Learn how an order goes."""
 
@@ -75,7 +79,7 @@ class Outcomes:
         time: seconds that only go forward, for what is overdue.
     """
 
-    def __init__(self, state: Journal, clock: Clock, time: Callable[[], float]) -> None:
+    def __init__(self, state: Journal, clock: Clock, time: Callable[[], float] | None) -> None:
         self.trading = state.trading
         self.clock = clock
         self.listeners: dict[StrategyName, OrderListener] = {}
@@ -201,7 +205,7 @@ class Outcomes:
         if spec.oco or spec.parent is not None or order.id in self.trading.children:
             self.on_moved(order)
         listener = self.listeners.get(spec.strategy)
-        if listener is not None:
+        if listener is not None and listener.hears_orders:
             listener.on_order(OrderUpdate(order, kind, reason, ts_ns))
 
     def drop(self, order: Order, reason: str) -> None:
@@ -214,6 +218,7 @@ class Outcomes:
 
     async def watch(self) -> None:
         """Look for outcomes that are overdue, for ever."""
+        assert self._time is not None, "nothing is ever overdue"
         while True:
             await trio.sleep(WATCH_SECS)
             now = self._time()

@@ -97,7 +97,8 @@ class ProtectionGuard:
 
     def mark(self, strategy: StrategyName, instrument: InstrumentId) -> None:
         """Note that a position or its stops changed."""
-        self._time((strategy, instrument))
+        if self._risk.max_position_secs is not None:
+            self._time((strategy, instrument), self._risk.max_position_secs)
         if self._settings.required != "off":
             now_ns = self._clock.now_ns()
             self._due.setdefault((strategy, instrument), now_ns + self._grace_ns)
@@ -128,8 +129,7 @@ class ProtectionGuard:
         cover = self.cover(key)
         self._cancel_superfluous(cover)
         if key in self._orders.gate.closing:
-            del self._due[key]  # its stops made room for the order that closes it
-            return
+            return  # its stops made room for the order that closes it; the grace goes on meanwhile
         if cover.plan.place and now_ns >= due_ns:
             placed = self._placed.get(key)
             problem: str | None
@@ -308,11 +308,10 @@ class ProtectionGuard:
 
     # --- how long a position may stay open
 
-    def _time(self, key: Key) -> None:
+    def _time(self, key: Key, limit_secs: float) -> None:
         """Have a position looked at when it will have been open for too long."""
-        limit_secs = self._risk.max_position_secs
         opened_ns = self._orders.trading.ledger.position(*key).opened_ns
-        if limit_secs is None or not opened_ns or self._timed.get(key) == opened_ns:
+        if not opened_ns or self._timed.get(key) == opened_ns:
             return
         self._timed[key] = opened_ns
         due_ns = opened_ns + round(limit_secs * 1e9) + 1

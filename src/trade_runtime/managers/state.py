@@ -23,7 +23,8 @@ from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import open_layer
 from trade_runtime.machines.journal import GENESIS, check_chain, make_record, read_event
 from trade_runtime.machines.order import InvalidTransition, Order
-from trade_runtime.machines.trading_state import TradingState, new_tag
+from trade_runtime.machines.order_ids import new_tag
+from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.records import JournalEvent, RuntimeStarted, RuntimeStopped
 from trade_runtime.protocols import Clock, Record, Store
 from trade_runtime.settings import StoreSettings

@@ -36,7 +36,7 @@ class Steering(Outcomes):
     """
 
     def __init__(
-        self, gate: RiskGate, state: Journal, clock: Clock, time: Callable[[], float]
+        self, gate: RiskGate, state: Journal, clock: Clock, time: Callable[[], float] | None
     ) -> None:
         super().__init__(state, clock, time)
         self.gate = gate

@@ -138,6 +138,11 @@ class StrategyHost:
 
         return tap
 
+    @property
+    def hears_orders(self) -> bool:
+        """Whether the strategy wants to know how its orders go."""
+        return self._on_order is not None or bool(self.trader.order_readers)
+
     def on_order(self, update: OrderUpdate) -> None:
         """Tell the strategy how an order goes."""
         if not self._active:

@@ -17,7 +17,7 @@ from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, Trade
 from trade_runtime.model.orders import ReportStatus, Side
 
 
-class OrderAccepted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class OrderAccepted(msgspec.Struct, frozen=True, gc=False):
     """The venue holds the order."""
 
     client_order_id: ClientOrderId
@@ -25,7 +25,7 @@ class OrderAccepted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ts_ns: int
 
 
-class OrderRejected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class OrderRejected(msgspec.Struct, frozen=True, gc=False):
     """The venue refused the order; it never rested and has no fills."""
 
     client_order_id: ClientOrderId
@@ -33,7 +33,7 @@ class OrderRejected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ts_ns: int
 
 
-class OrderClosed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class OrderClosed(msgspec.Struct, frozen=True, gc=False):
     """The order no longer rests: filled, cancelled or expired.
 
     `filled` is the venue's cumulative executed quantity. Fills up to it may still be under way, so
@@ -47,7 +47,7 @@ class OrderClosed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     reason: str = ""
 
 
-class CancelRejected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class CancelRejected(msgspec.Struct, frozen=True, gc=False):
     """The venue did not cancel. The order may rest, or may have filled: only a query tells."""
 
     client_order_id: ClientOrderId
@@ -55,7 +55,7 @@ class CancelRejected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ts_ns: int
 
 
-class OrderAmended(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class OrderAmended(msgspec.Struct, frozen=True, gc=False):
     """The venue holds the order with these numbers now: the whole of it, not what is left.
 
     `price` and `trigger_price` are None where the order's type has none.
@@ -68,7 +68,7 @@ class OrderAmended(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ts_ns: int
 
 
-class AmendRejected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class AmendRejected(msgspec.Struct, frozen=True, gc=False):
     """The venue did not amend. The order is as it was, or has ended."""
 
     client_order_id: ClientOrderId
@@ -76,7 +76,7 @@ class AmendRejected(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ts_ns: int
 
 
-class Fill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Fill(msgspec.Struct, frozen=True, gc=False):
     """A part of an order was executed.
 
     Attributes:

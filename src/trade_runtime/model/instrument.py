@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Literal
 
 import attrs
@@ -24,6 +25,12 @@ class OffGrid(ValueError):
     """
 
 
+@lru_cache(maxsize=65_536)
+def _of_float(value: float) -> Decimal:
+    """The shortest text of a float as a Decimal. Prices come again and again: they are kept."""
+    return Decimal(repr(value))
+
+
 def exact(value: Decimal | float | int | str) -> Decimal:
     """Return `value` as a Decimal; a float is taken by its shortest text, so 0.1 is exactly 0.1.
 
@@ -31,7 +38,10 @@ def exact(value: Decimal | float | int | str) -> Decimal:
         ValueError: it is not a finite number.
     """
     try:
-        number = value if type(value) is Decimal else Decimal(str(value))
+        if type(value) is float:
+            number = _of_float(value)
+        else:
+            number = value if type(value) is Decimal else Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"{value!r} is not a number") from None
     if not number.is_finite():

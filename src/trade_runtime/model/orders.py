@@ -70,7 +70,7 @@ class TimeInForce(StrEnum):
     GTD = "gtd"
 
 
-class OrderSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class OrderSpec(msgspec.Struct, frozen=True, gc=False):
     """What was asked for: the intent, written to the journal before a byte of it is sent.
 
     Attributes:

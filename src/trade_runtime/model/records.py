@@ -20,7 +20,7 @@ from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, Strat
 from trade_runtime.model.orders import OrderSpec
 
 
-class RuntimeStarted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class RuntimeStarted(msgspec.Struct, frozen=True, gc=False):
     """A process took the journal over; `tag` is the prefix of every client order id of it."""
 
     runtime: str
@@ -30,34 +30,34 @@ class RuntimeStarted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     pid: int
 
 
-class OrderSent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class OrderSent(msgspec.Struct, frozen=True, gc=False):
     """The order has left for the venue; how it fared there is not known yet."""
 
     client_order_id: ClientOrderId
 
 
-class OrderUnknown(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class OrderUnknown(msgspec.Struct, frozen=True, gc=False):
     """No outcome came in time, or the process that sent it died: only a query will tell."""
 
     client_order_id: ClientOrderId
     reason: str
 
 
-class OrderDropped(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class OrderDropped(msgspec.Struct, frozen=True, gc=False):
     """The intent provably never became an order at the venue."""
 
     client_order_id: ClientOrderId
     reason: str
 
 
-class CancelRequested(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class CancelRequested(msgspec.Struct, frozen=True, gc=False):
     """A cancel was asked for; repeats of it are not recorded."""
 
     client_order_id: ClientOrderId
     reason: str
 
 
-class AmendRequested(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class AmendRequested(msgspec.Struct, frozen=True, gc=False):
     """An amend was asked for: the whole new quantity and prices, not what changes of them."""
 
     client_order_id: ClientOrderId
@@ -66,7 +66,7 @@ class AmendRequested(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     trigger_price: Decimal | None
 
 
-class OrderReleased(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class OrderReleased(msgspec.Struct, frozen=True, gc=False):
     """An order that was held is to be sent now, for `quantity`: its parent filled so far, or the
     market reached the trigger of one that the runtime emulates.
     """
@@ -84,7 +84,7 @@ class TradingMode(StrEnum):
     HALTED = "halted"
 
 
-class LatchSet(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class LatchSet(msgspec.Struct, frozen=True, gc=False):
     """Trading was restricted until somebody clears it: over restarts too.
 
     `by` is who decided: `risk`, `strategy NAME` or `operator`.
@@ -95,25 +95,21 @@ class LatchSet(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     by: str
 
 
-class LatchCleared(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class LatchCleared(msgspec.Struct, frozen=True, gc=False):
     """Somebody let trading go on, and why."""
 
     by: str
     reason: str
 
 
-class InstrumentListed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What an instrument's profit is counted in: written once, where losses are limited.
-
-    `multiplier` is how much of the base currency one unit stands for; 1 for spot.
-    """
+class InstrumentListed(msgspec.Struct, frozen=True, gc=False):
+    """What an instrument's profit is counted in: written once, where losses are limited."""
 
     instrument: InstrumentId
     quote: Currency
-    multiplier: Decimal
 
 
-class ProfitMarked(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class ProfitMarked(msgspec.Struct, frozen=True, gc=False):
     """What the losses in a currency are counted from, where they are limited.
 
     Attributes:
@@ -129,13 +125,13 @@ class ProfitMarked(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     peak: Decimal
 
 
-class TradingHalted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class TradingHalted(msgspec.Struct, frozen=True, gc=False):
     """The gate was closed: from here only cancels and protective orders leave."""
 
     reason: str
 
 
-class StrategyStopped(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class StrategyStopped(msgspec.Struct, frozen=True, gc=False):
     """A strategy will place nothing more; `outcome` is `stopped` or `failed`."""
 
     strategy: StrategyName
@@ -143,7 +139,7 @@ class StrategyStopped(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
     detail: str
 
 
-class RuntimeStopped(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class RuntimeStopped(msgspec.Struct, frozen=True, gc=False):
     """The process gave the journal up, in order; the report of the stop has the details."""
 
     reason: str

@@ -239,10 +239,10 @@ def _cancels_unproven() -> Iterator[None]:
 @_mutant("guard_asleep", "a position without its stop-loss is left to itself while trading")
 @contextmanager
 def _guard_asleep() -> Iterator[None]:
-    async def asleep(self: ProtectionGuard) -> None:
-        await trio.sleep_forever()
+    def asleep(self: ProtectionGuard, now_ns: int) -> None:
+        pass
 
-    with patch.object(ProtectionGuard, "guard", asleep):
+    with patch.object(ProtectionGuard, "_look_at_all", asleep):
         yield
 
 

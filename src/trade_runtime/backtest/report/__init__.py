@@ -7,6 +7,7 @@ that it takes are loaded here alone, so that nothing else waits for them.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from trade_runtime.backtest.report.figures import Figures, figures_of
@@ -25,6 +26,9 @@ def write_report(result: Result, folder: Path) -> list[Path]:
         result: of the backtest.
         folder: its files of the same names are written over, others are left.
 
+    A file is written beside its place and put there when it is whole: what breaks off leaves the
+    report before it.
+
     Returns:
         the files.
 
@@ -33,10 +37,19 @@ def write_report(result: Result, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = figures_of(result)
+    writers: tuple[Callable[[Path], object], ...] = (
+        lambda path: path.write_text(json.dumps(figures.as_json(), indent=2) + "\n", "utf-8"),
+        lambda path: write_trades(result.fills, path),
+        lambda path: path.write_text(page(result, figures), "utf-8"),
+    )
     paths = [folder / name for name in NAMES]
-    paths[0].write_text(json.dumps(figures.as_json(), indent=2) + "\n", encoding="utf-8")
-    write_trades(result.fills, paths[1])
-    paths[2].write_text(page(result, figures), encoding="utf-8")
+    for path, write in zip(paths, writers, strict=True):
+        part = path.with_name(f".{path.name}.part")
+        try:
+            write(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     return paths
 
 

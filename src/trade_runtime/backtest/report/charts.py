@@ -9,10 +9,11 @@ from trade_runtime.backtest.result import BookedFill, Result
 from trade_runtime.model.ids import Currency, InstrumentId
 from trade_runtime.model.orders import Side
 
-MAX_MARKERS: Final = 5_000
+MAX_MARKERS: Final = 2_000
 """Fills that are marked on a price chart at most; beyond, every nth is, and the page says so."""
 
-GREEN, RED, BLUE, ORANGE = "#2a9d6f", "#d1495b", "#3d7dd8", "#d98e04"
+BLUE, ORANGE, RED, GREY = "#3d7dd8", "#d97904", "#d1495b", "#8a94a6"
+"""Blue and orange are told apart by everybody, on white and on black."""
 
 Figure = dict[str, Any]
 
@@ -69,15 +70,15 @@ def _fall(result: Result, currency: Currency) -> Figure:
 def _position(result: Result, instrument: InstrumentId) -> Figure:
     held = [sample.positions.get(instrument, 0.0) for sample in result.samples]
     steps = {"line": {"shape": "hv"}}
-    return {"data": [_line(_times(result), held, ORANGE, str(instrument), **steps)]}
+    return {"data": [_line(_times(result), held, BLUE, str(instrument), **steps)]}
 
 
 def _price(result: Result, instrument: InstrumentId, fills: Sequence[BookedFill]) -> Figure:
     mids = [sample.prices.get(instrument) for sample in result.samples]
-    data = [_line(_times(result), mids, "#8a94a6", "price")]
+    data = [_line(_times(result), mids, GREY, "price")]
     for side, colour, symbol in (
-        (Side.BUY, GREEN, "triangle-up"),
-        (Side.SELL, RED, "triangle-down"),
+        (Side.BUY, BLUE, "triangle-up"),
+        (Side.SELL, ORANGE, "triangle-down"),
     ):
         own = [booked.fill for booked in fills if booked.fill.side is side]
         data.append(
@@ -93,7 +94,7 @@ def _price(result: Result, instrument: InstrumentId, fills: Sequence[BookedFill]
                     for fill in own
                 ],
                 "hovertemplate": f"{side} %{{text}}<extra></extra>",
-                "marker": {"color": colour, "symbol": symbol, "size": 8, "line": {"width": 0}},
+                "marker": {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.8},
             }
         )
     return {"data": data, "legend": True}

@@ -1,37 +1,24 @@
 """Every figure of a report, worked out once: the JSON and the page show these.
 
-Money is exact. The usual ratios come from `empyrical`, over the profit at the end of each day (UTC)
-against what the account held of the quote currency at first; a history of fewer than
-`MIN_RATIO_DAYS` gives none, since a year made of minutes says nothing.
+Money is exact; how far the profit fell, and the ratios, are floats over the samples.
 """
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 import attrs
 
+from trade_runtime.backtest.report.ratios import ratios_of
 from trade_runtime.backtest.report.trips import RoundTrip, round_trips
-from trade_runtime.backtest.result import BookedFill, Result, Sample
+from trade_runtime.backtest.result import BookedFill, Result
 from trade_runtime.backtest.summary import as_json, text
 from trade_runtime.model.ids import Currency
 from trade_runtime.model.orders import ZERO
 
 SCHEMA: Final = 1
-
-MIN_RATIO_DAYS: Final = 20
-"""Days of a history from which on ratios by the year are given."""
-
-DAYS_OF_A_YEAR: Final = 365
-"""The markets that this is made for trade every day."""
-
-DAY_NS: Final = 86_400 * 10**9
-
-RATIOS: Final = ("cagr", "volatility", "sharpe", "sortino", "calmar")
 
 
 @attrs.frozen
@@ -79,6 +66,16 @@ class MoneyFigures:
         return 100 * self.won / self.trips if self.trips else None
 
     @property
+    def average_won(self) -> Decimal | None:
+        """What a winner made on average, net."""
+        return self.gross_won / self.won if self.won else None
+
+    @property
+    def average_lost(self) -> Decimal | None:
+        """What one of the others lost on average, net; not below 0."""
+        return self.gross_lost / (self.trips - self.won) if self.trips > self.won else None
+
+    @property
     def profit_factor(self) -> float | None:
         """What the winners made for each unit that the others lost."""
         return float(self.gross_won / self.gross_lost) if self.gross_lost else None
@@ -98,6 +95,8 @@ class MoneyFigures:
             "win_rate_pct": self.win_rate,
             "gross_won": text(self.gross_won),
             "gross_lost": text(self.gross_lost),
+            "average_won": None if self.average_won is None else text(self.average_won),
+            "average_lost": None if self.average_lost is None else text(self.average_lost),
             "profit_factor": self.profit_factor,
             "average_hold_secs": self.hold_secs,
             "ratios": dict(self.ratios),
@@ -192,7 +191,7 @@ def _money(result: Result, currency: Currency, trips: list[RoundTrip]) -> MoneyF
     won = [trip.net for trip in own if trip.net > 0]
     lost = [trip.net for trip in own if trip.net <= 0]
     held = [trip.closed_ns - trip.opened_ns for trip in own]
-    ratios, why = _ratios(result, currency, float(start))
+    ratios, why = ratios_of(result, currency, float(start))
     return MoneyFigures(
         realised=result.realised_pnl[currency],
         unrealised=result.unrealised_pnl[currency],
@@ -219,48 +218,6 @@ def _drawdown_pct(samples: Any, currency: Currency, start: float) -> float | Non
         peak = max(peak, equity)
         deepest = max(deepest, (peak - equity) / peak)
     return 100 * deepest
-
-
-def _ratios(
-    result: Result, currency: Currency, start: float
-) -> tuple[dict[str, float | None], str]:
-    none = dict.fromkeys(RATIOS, None)
-    days = (result.ended_ns - result.started_ns) / DAY_NS
-    if start <= 0:
-        return none, f"the accounts held no {currency} at first: there is no base for ratios"
-    if days < MIN_RATIO_DAYS:
-        return none, f"the history is shorter than {MIN_RATIO_DAYS} days: ratios would say nothing"
-    import empyrical  # noqa: PLC0415 - only a report needs it
-    import pandas as pd  # noqa: PLC0415
-
-    equity = pd.Series(_by_day(result.samples, currency, start))
-    returns = equity.pct_change().dropna()
-    measures = {
-        "cagr": empyrical.cagr,
-        "volatility": empyrical.annual_volatility,
-        "sharpe": empyrical.sharpe_ratio,
-        "sortino": empyrical.sortino_ratio,
-        "calmar": empyrical.calmar_ratio,
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a division by no deviation: the figure is then None
-        found = {n: float(f(returns, annualization=DAYS_OF_A_YEAR)) for n, f in measures.items()}
-    return {n: v if math.isfinite(v) else None for n, v in found.items()}, ""
-
-
-def _by_day(samples: Any, currency: Currency, start: float) -> list[float]:
-    """Return the equity at first, and at the end of each day; a day without samples is the last."""
-    last: dict[int, float] = {}
-    for sample in samples:
-        last[sample.ts_ns // DAY_NS] = start + _pnl(sample, currency)
-    equity = [start]
-    for day in range(min(last), max(last) + 1):
-        equity.append(last.get(day, equity[-1]))
-    return equity
-
-
-def _pnl(sample: Sample, currency: Currency) -> float:
-    return sample.pnl.get(currency, 0.0)
 
 
 def _parts(result: Result, name_of: Any) -> dict[str, PartFigures]:

@@ -20,8 +20,8 @@ header p { margin: 4px 0 12px; color: var(--dim); }
 section { background: var(--card); border: 1px solid var(--edge); border-radius: 10px;
   padding: 14px 16px; margin: 0 0 14px; min-width: 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; }
-.tile span { display: block; color: var(--dim); font-size: .82rem; }
-.tile b { font-size: 1.1rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.tile > span { display: block; color: var(--dim); font-size: .82rem; }
+.tile b { font-size: 1.15rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .note { color: var(--dim); margin: 6px 0 0; font-size: .88rem; }
 .chart { height: 300px; width: 100%; overflow: hidden; }
@@ -37,18 +37,33 @@ footer { color: var(--dim); padding-bottom: 24px; font-size: .82rem; }
 
 SCRIPT: Final = """
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const touch = matchMedia("(pointer: coarse)").matches;  // there a drag scrolls the page
+let span = SPAN, linking = false;
 function draw() {
   const css = getComputedStyle(document.documentElement);
   const colour = (name) => css.getPropertyValue(name).trim();
   CHARTS.forEach((chart, number) => Plotly.react("chart" + number, chart.data, {
     autosize: true, margin: { l: 64, r: 12, t: 8, b: 34 },
-    showlegend: !!chart.legend, hovermode: "closest",
+    showlegend: !!chart.legend, hovermode: "closest", dragmode: touch ? false : "zoom",
     legend: { orientation: "h", y: 1.12 }, paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), size: 12 },
-    xaxis: { type: "date", gridcolor: colour("--edge"), zeroline: false },
+    xaxis: { type: "date", gridcolor: colour("--edge"), zeroline: false,
+      ...(span ? { range: [...span] } : {}) },
     yaxis: { gridcolor: colour("--edge"), zerolinecolor: colour("--dim"), tickformat: ",.10~g" },
   }, { responsive: true, displayModeBar: false }));
 }
+function link(change) {  // all charts show the same stretch of time
+  const chosen = "xaxis.range[0]" in change
+    ? [change["xaxis.range[0]"], change["xaxis.range[1]"]]
+    : change["xaxis.range"] || (change["xaxis.autorange"] ? SPAN : null);
+  if (linking || !chosen) return;
+  linking = true;
+  span = chosen;
+  Promise.all(CHARTS.map((_, number) =>
+    Plotly.relayout("chart" + number, { "xaxis.range": [...chosen] })
+  )).finally(() => { linking = false; });
+}
 dark.addEventListener("change", draw);
 draw();
+document.querySelectorAll(".chart").forEach((chart) => chart.on("plotly_relayout", link));
 """

@@ -46,7 +46,10 @@ class Account:
         """Lock `change` more of `currency`, or release it where it is negative."""
         locked = plus(self._locked.get(currency, ZERO), change)
         assert locked >= ZERO, f"{currency}: {locked} locked"
-        self._locked[currency] = locked
+        if locked:
+            self._locked[currency] = locked
+        else:
+            self._locked.pop(currency, None)
 
     def move(self, currency: Currency, change: Decimal) -> None:
         """Add `change` to what is held of `currency`."""
