@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import duckdb
 import pytest
 import trio
 import trio.testing
 
+from trade_runtime.backtest.report import write_report
 from trade_runtime.backtest.run import run_backtest
 from trade_runtime.cli.preflight import preflight
 from trade_runtime.lifecycle.clock import TrioClock
@@ -176,6 +178,20 @@ def test_a_backtest_of_the_example_is_the_same_each_time() -> None:
     assert first.fills == second.fills
     assert first.samples == second.samples
     assert {"limit", "stop_market", "trailing_stop"} == {f.order_type for f in first.fills}
+
+
+def test_the_queries_of_the_reports_page_find_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each query that the reference shows works on the report of the example."""
+    page = EXAMPLES.parent / "docs" / "reference" / "backtest-report.md"
+    queries = re.findall(r"^```sql\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert queries
+    result = run_backtest(Settings.from_toml(EXAMPLES / "backtest.toml"))
+    write_report(result, tmp_path / "reports" / "first")
+    monkeypatch.chdir(tmp_path)
+    for query in queries:
+        assert duckdb.sql(query).fetchall(), query
 
 
 def test_every_example_is_in_the_list() -> None:
