@@ -191,7 +191,7 @@ def test_the_queries_of_the_reports_page_find_something(
     write_report(result, tmp_path / "reports" / "first")
     monkeypatch.chdir(tmp_path)
     for query in queries:
-        assert duckdb.sql(query).fetchall(), query
+        assert duckdb.connect().execute(query).fetchall(), query
 
 
 def test_every_example_is_in_the_list() -> None:
