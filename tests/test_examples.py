@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import duckdb
 import pytest
 import trio
 import trio.testing
 
+from trade_runtime.backtest.report import write_report
+from trade_runtime.backtest.run import run_backtest
 from trade_runtime.cli.preflight import preflight
 from trade_runtime.lifecycle.clock import TrioClock
 from trade_runtime.loading import load_strategies
@@ -26,6 +29,15 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 STRATEGIES: dict[str, dict[str, Any]] = {
     "maker.py:Maker": {"params": {"size": "0.05", "spread_bps": 4}},
     "trend.py:Trend": {"params": {"size": "0.1", "lookback": 20, "stop_pct": "1.5"}},
+    "bracket.py:Pullback": {
+        "params": {
+            "size": "0.1",
+            "below_bps": 1,
+            "target_bps": 3,
+            "stop_bps": 6,
+            "patience_secs": 5,
+        }
+    },
     "bars.py:ThreeBars": {"params": {"size": "0.1"}, "bar_secs": 1.0},
     "indicators.py:Crossover": {
         "params": {"size": "0.1", "fast": 2, "slow": 5, "stop_ranges": 4.0},
@@ -137,6 +149,49 @@ def test_the_embedding_program_prints_a_clean_report() -> None:
         (position["strategy"], position["quantity"], position["protected"])
         for position in report["positions"]
     ]
+
+
+@pytest.mark.process
+def test_the_backtest_runs_in_a_fresh_clone(tmp_path: Path) -> None:
+    """The command of its head, word for word: it ends, trades, and leaves the report."""
+    words = ["backtest", "examples/backtest.toml", "--report", str(tmp_path / "first"), "--json"]
+    result = subprocess.run(
+        [sys.executable, "-m", "trade_runtime", *words],
+        cwd=EXAMPLES.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert 0 == result.returncode, result.stderr
+    told = json.loads(result.stdout.splitlines()[-1])
+    assert ("complete", 8_000) == (told["outcome"], told["events"])
+    assert told["fills"] > 20
+    left = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert ["report.html", "report.json", "trades.parquet"] == left
+
+
+def test_a_backtest_of_the_example_is_the_same_each_time() -> None:
+    """Its seed fixes the ids, and nothing else is left to chance: every fill is the same."""
+    settings = Settings.from_toml(EXAMPLES / "backtest.toml")
+    first, second = run_backtest(settings), run_backtest(settings)
+    assert first.fills == second.fills
+    assert first.samples == second.samples
+    assert {"limit", "stop_market", "trailing_stop"} == {f.order_type for f in first.fills}
+
+
+def test_the_queries_of_the_reports_page_find_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each query that the reference shows works on the report of the example."""
+    page = EXAMPLES.parent / "docs" / "reference" / "backtest-report.md"
+    queries = re.findall(r"^```sql\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert queries
+    result = run_backtest(Settings.from_toml(EXAMPLES / "backtest.toml"))
+    write_report(result, tmp_path / "reports" / "first")
+    monkeypatch.chdir(tmp_path)
+    for query in queries:
+        assert duckdb.connect().execute(query).fetchall(), query
 
 
 def test_every_example_is_in_the_list() -> None:

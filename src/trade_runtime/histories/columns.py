@@ -166,7 +166,7 @@ def _unit(time: int) -> str:
         if EARLIEST_NS <= time * factor < LATEST_NS:
             return (
                 f"time {time} looks like {name}; ts_ns are nanoseconds since 1970: write"
-                f' time_unit = "{name}" into the table, or convert it'
+                f' options = {{ time_unit = "{name}" }}, or convert it'
             )
     return f"time {time} is not between the years 1990 and 2100"
 

@@ -219,13 +219,15 @@ class TradingState:
             self.children.setdefault(spec.parent, {})[order.id] = order
         if spec.oco:
             self.groups.setdefault(spec.oco, {})[order.id] = order
-        if order.state is not OrderState.HELD:
-            self._declare(order)
+        self._declare(order)
         return order
 
     def _declare(self, order: Order) -> None:
-        """Count an order that leaves for the venue as the protection that it is meant to be."""
-        if order.spec.protective and order.trigger_price is not None:
+        """Count an order that leaves for the venue as the protection that it is meant to be. One
+        that the runtime holds, or held until its trigger was reached, protects nothing.
+        """
+        spec, held = order.spec, order.state is OrderState.HELD
+        if spec.protective and not (spec.emulated or held) and order.trigger_price is not None:
             key = order.strategy, order.instrument
             self.stop_price[key] = order.trigger_price
             self._stops.setdefault(key, {})[order.id] = order
@@ -236,9 +238,7 @@ class TradingState:
         order = self.orders.get(event.client_order_id)
         if order is not None:
             order.release(event.quantity)
-            # What is sent when the market reached its trigger protects nothing: it closes.
-            if not order.spec.emulated:
-                self._declare(order)
+            self._declare(order)
             self._changed(order)
         return order
 

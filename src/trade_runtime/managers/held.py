@@ -20,10 +20,10 @@ import structlog
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.managers.orders import OrderManager
-from trade_runtime.model.ids import InstrumentId, venue_of
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, venue_of
 from trade_runtime.model.instrument import exact
 from trade_runtime.model.market import Quote
-from trade_runtime.model.orders import PROFIT_TYPES, OrderType, Side, TimeInForce
+from trade_runtime.model.orders import PROFIT_TYPES, ZERO, OrderType, Side, TimeInForce
 from trade_runtime.protocols import Capabilities
 
 log = structlog.get_logger("orders")
@@ -34,11 +34,16 @@ class _Watched:
     """An order whose trigger is watched here, and where that trigger now stands."""
 
     order: Order
-    trigger: Decimal
+    asked: Decimal | None = None
+    """The trigger that the strategy asked for last."""
+    trigger: Decimal = ZERO
 
     def reached(self, quote: Quote) -> bool:
         """Whether the market woke it. A stop watches the price that it would trade at."""
-        spec = self.order.spec
+        spec, asked = self.order.spec, self.order.trigger_price
+        assert asked is not None
+        if self.asked is not asked:  # it is new, or was amended
+            self.asked = self.trigger = asked
         market = exact(quote.ask if spec.side is Side.BUY else quote.bid)
         if spec.type is OrderType.TRAILING_STOP and spec.trail is not None:
             best = market + spec.side.sign * spec.trail
@@ -57,6 +62,9 @@ class HeldOrders:
     def __init__(self, orders: OrderManager) -> None:
         self._orders = orders
         self._watched: dict[InstrumentId, list[_Watched]] = {}
+        self._late: dict[InstrumentId, list[Order]] = {}
+        """Children that may go, and wait for the market to be seen again."""
+        self._tapped: set[InstrumentId] = set()
         self._counted: dict[Order, Decimal] = {}
         """Of orders in groups, how much of their fills the others have made room for."""
         orders.on_moved = self.moved
@@ -91,12 +99,25 @@ class HeldOrders:
         if child.state is not OrderState.HELD:
             self._grow(child)
         elif child.ready:
+            if not child.spec.protective and not self._seen(child):
+                self._wait(child)
             # One that could not grow later waits for all, unless it is what protects the position.
-            if over or child.spec.protective or self._holds(child).amend:
+            elif over or child.spec.protective or self._holds(child).amend:
                 ready = min(child.ready, child.quantity)
                 self._orders.release(child, ready, f"order {child.spec.parent} filled")
         elif over:
             self._orders.drop(child, f"order {child.spec.parent} ended without a fill")
+
+    def _seen(self, child: Order) -> bool:
+        """Whether there is a market to let an order out into; a stop-loss needs none."""
+        return self._orders.prices.market_price(child.instrument, child.side) is not None
+
+    def _wait(self, child: Order) -> None:
+        """Look at a child again with the next quote: after a start, or while data is stale."""
+        late = self._late.setdefault(child.instrument, [])
+        if child not in late:
+            late.append(child)
+        self._tap(child.instrument)
 
     def _grow(self, child: Order) -> None:
         """Let a child that rests follow what its parent has filled meanwhile."""
@@ -150,12 +171,13 @@ class HeldOrders:
         self._date(order)
         if not order.spec.emulated:
             return
-        assert order.trigger_price is not None
-        instrument = order.instrument
-        if instrument not in self._watched:
-            self._watched[instrument] = []
+        self._watched.setdefault(order.instrument, []).append(_Watched(order))
+        self._tap(order.instrument)
+
+    def _tap(self, instrument: InstrumentId) -> None:
+        if instrument not in self._tapped:
+            self._tapped.add(instrument)
             self._orders.prices.views[instrument].market_taps.append(self._on_quote)
-        self._watched[instrument].append(_Watched(order, order.trigger_price))
 
     def _date(self, order: Order) -> None:
         """See to it that an order with a date ends then, where the venue does not."""
@@ -167,7 +189,10 @@ class HeldOrders:
             )
 
     def _on_quote(self, quote: Quote) -> None:
-        watched = self._watched[quote.instrument]
+        for child in self._late.pop(quote.instrument, ()):
+            parent = self._orders.trading.orders.get(child.spec.parent or ClientOrderId(""))
+            self._follow(child, over=parent is None or parent.settled)
+        watched = self._watched.get(quote.instrument)
         if not watched:
             return
         for one in list(watched):
@@ -182,16 +207,18 @@ class HeldOrders:
         """Whether nothing at the venue holds what the order needs.
 
         On a spot account a stop that rests locks the currency that its position would be closed
-        with. The stop goes first; where the order then fails, the guard puts one back.
+        with: one of its group, or the one that the guard placed because a stop-loss that is watched
+        here protects nothing. It goes first; where the order then fails, the guard puts one back.
         """
-        rules = self._orders.instrument(order.instrument)
-        if not order.spec.oco or rules.kind != "spot" or self._holds(order).oco:
+        trading, spec = self._orders.trading, order.spec
+        if self._orders.instrument(order.instrument).kind != "spot":
             return True
-        others = [
-            other
-            for other in self._orders.trading.groups.get(order.spec.oco, {}).values()
-            if other is not order and other.state is not OrderState.HELD
-        ]
+        found: list[Order] = []
+        if spec.oco and not self._holds(order).oco:
+            found += trading.groups.get(spec.oco, {}).values()
+        if spec.protective:
+            found += trading.stops(spec.strategy, spec.instrument)
+        others = [one for one in found if one is not order and one.state is not OrderState.HELD]
         for other in others:
             self._orders.cancel(other, f"order {order.id} takes its place")
         return not others

@@ -331,6 +331,8 @@ class OrderManager(Steering):
         spec, venue = order.as_sent(), self.venues.trading[venue_of(order.instrument)]
         if spec.tif is TimeInForce.GTD and TimeInForce.GTD not in venue.capabilities.tifs:
             spec = replace(spec, tif=TimeInForce.GTC, expire_ns=0)  # it is ended from here
+        if spec.oco and not venue.capabilities.oco:
+            spec = replace(spec, oco="")  # its group is seen to from here
         try:
             venue.submit(spec)
         except VenueDown as error:

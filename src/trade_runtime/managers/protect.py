@@ -20,7 +20,7 @@ from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
 from trade_runtime.managers.orders import OrderManager
-from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, venue_of
 from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, Side
 from trade_runtime.protocols import Clock
 from trade_runtime.settings import ProtectionSettings, RiskSettings
@@ -36,6 +36,7 @@ refusal may only mean that the market moved meanwhile, so the next try waits for
 each further one in a row, twice as long."""
 
 NO_PRICE = "no stop_pct is configured, and the strategy named no price"
+NO_PLACE = "the venue cannot hold a stop-loss"
 
 CLOSE_RETRY_NS = 10_000_000_000
 """How long after a try to close a position that overstayed the next one waits."""
@@ -138,7 +139,9 @@ class ProtectionGuard:
                 self._report(cover, problem)
             else:
                 problem = self._place(cover)
-            if problem is NO_PRICE and key not in self._orders.trading.stop_price:
+            if problem is NO_PLACE or (
+                problem is NO_PRICE and key not in self._orders.trading.stop_price
+            ):
                 # Nothing but the strategy can mend that, and what it does is heard of.
                 del self._due[key]
             elif problem is not None:
@@ -229,10 +232,12 @@ class ProtectionGuard:
         """Place what is missing; return why that could not be, once logged."""
         position, key = cover.position, cover.key
         side = Side.SELL if position.quantity > 0 else Side.BUY
-        problem = NO_PRICE
+        venue = self._orders.venues.trading[venue_of(position.instrument)]
+        rests = OrderType.STOP_MARKET in venue.capabilities.types
+        problem = NO_PRICE if rests else NO_PLACE
         try:
             trigger = self._trigger(position, side)
-            if trigger is not None:
+            if rests and trigger is not None:
                 stop = self._placed[key] = self._orders.place(
                     position.strategy,
                     position.instrument,
