@@ -55,8 +55,12 @@ USED: Final = {
 }
 """What is read of a dump besides its numbers."""
 
-DUMP_NAMES: Final = ("*-trades-*", "*-aggTrades-*", "*-bookTicker-*", "*-[0-9]*[smhdwo]-[0-9]*")
 DUMP_SUFFIXES: Final = (".csv", ".zip")
+DUMP_PATTERNS: Final = tuple(
+    f"*-{what}-[0-9][0-9][0-9][0-9]-[0-9][0-9]*{suffix}"
+    for what in ("trades", "aggTrades", "bookTicker", "[0-9]*[smhdwo]")
+    for suffix in DUMP_SUFFIXES
+)
 
 _DUMP: Final = re.compile(
     r"(?P<symbol>[^-]+)-(?P<what>trades|aggTrades|bookTicker|\d+(?:s|m|h|d|w|mo))-\d{4}-\d\d.*"
@@ -225,5 +229,5 @@ def _length_ns(path: Path, query: HistoryQuery) -> int:
     return round(secs * 1e9)
 
 
-dump_plugin = HistoryPlugin(read_dump, frozenset(DUMPS_OF), (".zip",))
+dump_plugin = HistoryPlugin(read_dump, frozenset(DUMPS_OF), (".zip",), DUMP_PATTERNS)
 lean_plugin = HistoryPlugin(read_lean, frozenset(LEAN))
