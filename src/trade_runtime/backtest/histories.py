@@ -83,8 +83,8 @@ def _by_name(data: DataSettings, where: str, plugins: Plugins) -> HistoryPlugin:
             f" {', '.join(sorted(fitting))}"
         )
     raise ConfigError(
-        f"{where}.format: {path.name} does not tell by its name a format that has {data.kind}; name"
-        f" one of {', '.join(able)}"
+        f"{where}.format: {path.name} does not tell its format by its name; name one that has"
+        f" {data.kind}: {', '.join(able)}"
     )
 
 
