@@ -293,6 +293,11 @@ class TestRecordings:
         with pytest.raises(DataError, match="has no quotes of XYZ"):
             read(recording_plugin, path, instrument=InstrumentId("XYZ.sim"))
 
+    def test_it_has_no_options(self, tmp_path: Path) -> None:
+        """One that is written there was meant to do something."""
+        with pytest.raises(DataError, match="a recording has no options, got duplicates"):
+            read(recording_plugin, tmp_path / "r.jsonl", options={"duplicates": "drop"})
+
     def test_a_recording_that_is_cut_off(self, tmp_path: Path) -> None:
         """It is said, with how to save what is whole."""
         path = tmp_path / "r.jsonl.gz"

@@ -15,7 +15,7 @@ Source: https://www.quantconnect.com/docs/v2/lean-cli/datasets/format-and-storag
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from trade_runtime.errors import DataError
 from trade_runtime.histories.columns import NUMBERS, OPTIONS, Columns, read_files
-from trade_runtime.histories.files import files_of
+from trade_runtime.histories.files import errors_of, files_of
 from trade_runtime.histories.options import check_options, number_of, text_of
 from trade_runtime.histories.rows import Rows
 from trade_runtime.histories.text import Text, blocks_of, first_fields, is_whole
@@ -100,12 +100,12 @@ def read_dump(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
     yield from read_files(query, paths, lambda path, rows: _dump_blocks(path, query, rows))
 
 
-def _belongs(query: HistoryQuery, fits: Any) -> Any:
+def _belongs(query: HistoryQuery, fits: Callable[[str], bool]) -> Callable[[str], bool]:
     """Narrow what fits to the instrument's own symbol, where any file of the folder names it."""
     symbol = symbol_of(query.instrument)
-    own = query.path.is_dir() and any(
-        fits(file.name) and _parts(file.name)[0] == symbol for file in query.path.iterdir()
-    )
+    with errors_of(query.path):
+        names = [file.name for file in query.path.iterdir()] if query.path.is_dir() else []
+    own = any(fits(name) and _parts(name)[0] == symbol for name in names)
     return lambda name: fits(name) and (not own or _parts(name)[0] == symbol)
 
 
