@@ -9,7 +9,15 @@ from pathlib import Path
 
 import attrs
 
-from trade_runtime.model.events import Fill, OrderClosed, OrderRejected, VenueEvent
+from trade_runtime.model.events import (
+    AmendRejected,
+    CancelRejected,
+    Fill,
+    OrderAmended,
+    OrderClosed,
+    OrderRejected,
+    VenueEvent,
+)
 from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, StrategyName, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
@@ -76,15 +84,22 @@ def spec(
     trigger: str | None = None,
     tif: TimeInForce = TimeInForce.GTC,
     post_only: bool = False,
+    profit: bool = False,
+    trail: str | None = None,
+    expires: int = 0,
+    oco: str = "",
+    reduce_only: bool = False,
     instrument: InstrumentId = ETH,
 ) -> OrderSpec:
-    """An order whose type follows from which prices it has."""
+    """An order whose type follows from which prices it has; with `profit` a take-profit."""
     kind = {
         (False, False): OrderType.MARKET,
         (True, False): OrderType.LIMIT,
-        (False, True): OrderType.STOP_MARKET,
-        (True, True): OrderType.STOP_LIMIT,
+        (False, True): OrderType.TAKE_PROFIT if profit else OrderType.STOP_MARKET,
+        (True, True): OrderType.TAKE_PROFIT_LIMIT if profit else OrderType.STOP_LIMIT,
     }[price is not None, trigger is not None]
+    if trail is not None:
+        kind = OrderType.TRAILING_STOP
     return OrderSpec(
         client_order_id=order_id(name),
         strategy=StrategyName("test"),
@@ -94,8 +109,12 @@ def spec(
         quantity=Decimal(quantity),
         price=None if price is None else Decimal(price),
         trigger_price=None if trigger is None else Decimal(trigger),
-        tif=tif,
+        tif=TimeInForce.GTD if expires else tif,
         post_only=post_only,
+        reduce_only=reduce_only,
+        expire_ns=expires,
+        trail=None if trail is None else Decimal(trail),
+        oco=oco,
     )
 
 
@@ -113,17 +132,16 @@ class World:
 
     record: ExchangeRecord = attrs.field(factory=MemoryRecord)
     clock: StillClock = attrs.field(factory=StillClock)
-    fee_bps: Decimal = Decimal(10)
+    settings: PaperSettings = attrs.field(factory=lambda: PaperSettings(balances=BALANCES))
+    instrument: Instrument = ETHUSDT
     exchange: PaperExchange = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.reopen()
-        self.exchange.adopt([ETHUSDT])
+        self.exchange.adopt([self.instrument])
 
     def reopen(self) -> None:
-        self.exchange = PaperExchange(
-            PAPER, self.record, self.clock, PaperSettings(balances=BALANCES, fee_bps=self.fee_bps)
-        )
+        self.exchange = PaperExchange(PAPER, self.record, self.clock, self.settings)
 
     def sees(self, bid: float, ask: float, bid_size: float = 1.0, ask_size: float = 1.0) -> str:
         return told(self.exchange.on_quote(quote(bid, ask, bid_size, ask_size)))
@@ -139,6 +157,34 @@ class World:
 
     def cancel(self, name: str) -> str:
         return told(self.exchange.cancel(order_id(name)))
+
+    def amend(
+        self, name: str, quantity: str, price: str | None = None, trigger: str | None = None
+    ) -> str:
+        return told(
+            self.exchange.amend(
+                order_id(name),
+                quantity=Decimal(quantity),
+                price=None if price is None else Decimal(price),
+                trigger_price=None if trigger is None else Decimal(trigger),
+            )
+        )
+
+    def at(self, now_ns: int) -> str:
+        """Let the time come, and the exchange see to what has a date."""
+        self.clock.now = now_ns
+        return told(self.exchange.expire(now_ns))
+
+    def trigger(self, name: str) -> Decimal | None:
+        report = self.exchange.order(order_id(name))
+        assert report is not None
+        return report.trigger_price
+
+    def free(self, currency: str) -> Decimal:
+        """What of a currency the record says is not locked."""
+        assert isinstance(self.record, MemoryRecord)
+        held = self.record.balances[Currency(currency)]
+        return held.total - held.locked
 
     @property
     def resting(self) -> list[str]:
@@ -166,9 +212,15 @@ def _words(event: VenueEvent) -> str:
             return f"{status} {short(filled)}" + (f" ({reason})" if reason else "")
         case OrderRejected(reason=reason):
             return f"rejected ({reason})"
+        case OrderAmended(quantity=quantity, price=price, trigger_price=trigger):
+            numbers = [short(number) for number in (quantity, price, trigger) if number is not None]
+            return f"amended {' '.join(numbers)}"
+        case AmendRejected(reason=reason):
+            return f"amend rejected ({reason})"
+        case CancelRejected(reason=reason):
+            return f"cancel rejected ({reason})"
         case _:
-            reason = getattr(event, "reason", "")
-            return f"cancel rejected ({reason})" if reason else "accepted"
+            return "accepted"
 
 
 def short(number: Decimal) -> str:

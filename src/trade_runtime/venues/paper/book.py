@@ -149,8 +149,8 @@ class Book:
             return
         self.changed = False
         buy, sell = Side.BUY, Side.SELL
-        if self.taking[buy] or self.taking[sell] or (self.queued and self._any_resting()):
-            # Every quote has to be looked at: for new size, or for what is queued ahead.
+        if self.taking[buy] or self.taking[sell]:
+            # Every quote has to be looked at, for new size.
             self.bid_low, self.bid_high, self.ask_low, self.ask_high = inf, -inf, inf, -inf
         else:
             self.bid_low = self.stops[sell].edge(-inf)
@@ -161,6 +161,9 @@ class Book:
                 self.bid_high = min(self.bid_high, self._follows_at(order))
             for order in self.trailing[buy].values():
                 self.ask_low = max(self.ask_low, self._follows_at(order))
+            if self.queued:  # what is displayed at an order's own price, or no more, is its queue
+                self.bid_low = max(self.bid_low, self.resting[buy].edge(-inf))
+                self.ask_high = min(self.ask_high, self.resting[sell].edge(inf))
         self.trade_low = max(
             self.resting[buy].edge(-inf),
             self.stops[sell].edge(-inf),
@@ -171,9 +174,6 @@ class Book:
             self.stops[buy].edge(inf),
             self.profits[sell].edge(inf),
         )
-
-    def _any_resting(self) -> bool:
-        return bool(self.resting[Side.BUY] or self.resting[Side.SELL])
 
     def _follows_at(self, order: PaperOrder) -> float:
         """Return the price from which on, or down to which, a trigger would follow."""

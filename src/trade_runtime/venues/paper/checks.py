@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from decimal import Decimal
 
 from trade_runtime.model.instrument import FLOAT_DIGITS, Instrument, OffGrid
 from trade_runtime.model.orders import OrderSpec, OrderType, TimeInForce
 from trade_runtime.protocols import Capabilities
 from trade_runtime.venues.paper.book import Book
-from trade_runtime.venues.paper.money import times
+from trade_runtime.venues.paper.money import plus, times
 from trade_runtime.venues.paper.orders import PaperOrder
 from trade_runtime.venues.paper.queueing import reaches
 
@@ -20,21 +20,40 @@ WOULD_TAKE = "post-only order would take liquidity"
 WOULD_TRIGGER = "order would trigger immediately"
 TOO_MANY = "too many open orders"
 OTHER_GROUP = "the orders of a group are of one instrument and side"
+NOT_WAITING = "a market order cannot be one of a group"
+FULL_GROUP = "too many orders in the group"
+PAST_DATE = "its date has come already"
+NO_TRIGGER = "the trail leads to no price above 0"
+
+MAX_GROUP_ORDERS = 20
+"""Live orders of one group: a fill of one changes all the others."""
 
 
 def held(
-    spec: OrderSpec, holds: Capabilities, groups: Mapping[str, Mapping[int, PaperOrder]]
+    spec: OrderSpec, holds: Capabilities, members: Collection[PaperOrder], now_ns: int
 ) -> str | None:
-    """Return why the exchange does not hold such an order, or None."""
+    """Return why the exchange does not hold such an order at all, or now, or None.
+
+    Args:
+        spec: the order.
+        holds: what the exchange holds.
+        members: the live orders of its group.
+        now_ns: when it arrives.
+    """
     if spec.type not in holds.types:
         return f"{spec.type} orders are not offered"
     if spec.tif not in holds.tifs:
         return f"{spec.tif} is not offered"
+    if 0 < spec.expire_ns <= now_ns:
+        return PAST_DATE
     if not spec.oco:
         return None
     if not holds.oco:
         return "groups are not offered"
-    members = groups.get(spec.oco, {}).values()
+    if spec.type is OrderType.MARKET:
+        return NOT_WAITING
+    if len(members) >= MAX_GROUP_ORDERS:
+        return FULL_GROUP
     alike = all((m.instrument, m.side) == (spec.instrument, spec.side) for m in members)
     return None if alike else OTHER_GROUP
 
@@ -44,9 +63,10 @@ def form(order: OrderSpec, instrument: Instrument) -> str | None:
     kind = order.type
     if (order.price is not None) is not kind.has_price:
         return f"{kind} order {'without a' if kind.has_price else 'with a limit'} price"
-    if (order.trigger_price is not None) is not kind.waits:
+    trails = kind is OrderType.TRAILING_STOP
+    if (order.trigger_price is not None) is not kind.waits and not trails:
         return f"{kind} order {'without' if kind.waits else 'with'} a trigger price"
-    if (order.trail is not None) is not (kind is OrderType.TRAILING_STOP):
+    if (order.trail is not None) is not trails:
         return f"{kind} order {'without' if order.trail is None else 'with'} a trail"
     if (order.tif is TimeInForce.GTD) is not bool(order.expire_ns):
         return f"{order.tif} order {'with' if order.expire_ns else 'without'} a date"
@@ -71,7 +91,8 @@ def form(order: OrderSpec, instrument: Instrument) -> str | None:
             return f"{number} has more than {FLOAT_DIGITS} digits"
     if instrument.max_price is not None and max(prices, default=0) > instrument.max_price:
         return f"price {max(prices)} is above {instrument.max_price}"
-    return too_small(order, instrument, prices[0]) if prices else None
+    price = order.price or order.trigger_price
+    return None if price is None else too_small(order, instrument, price)
 
 
 def too_small(order: OrderSpec, instrument: Instrument, price: Decimal) -> str | None:
@@ -82,6 +103,21 @@ def too_small(order: OrderSpec, instrument: Instrument, price: Decimal) -> str |
     if notional >= instrument.min_notional:
         return None
     return f"notional {notional} is below {instrument.min_notional}"
+
+
+def first_trigger(order: PaperOrder, book: Book) -> str | None:
+    """Have a trailing stop that names no trigger stand behind the market; return why it cannot."""
+    trail = order.spec.trail
+    if trail is None or order.trigger_price is not None:
+        return None
+    takes = book.best(order.side)
+    if takes is None:
+        return NO_MARKET
+    behind = plus(takes, order.side.sign * trail)
+    if behind <= 0:
+        return NO_TRIGGER
+    order.trigger_price = behind
+    return too_small(order.spec, book.instrument, behind)
 
 
 def _digits(number: Decimal) -> int:

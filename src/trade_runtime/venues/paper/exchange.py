@@ -29,11 +29,12 @@ from trade_runtime.model.events import (
 from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName, symbol_of
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
-from trade_runtime.model.orders import ZERO, OrderReport, OrderSpec, ReportStatus
+from trade_runtime.model.orders import OrderReport, OrderSpec, ReportStatus
 from trade_runtime.protocols import Clock
 from trade_runtime.venues.paper import checks
 from trade_runtime.venues.paper.account import Account
 from trade_runtime.venues.paper.book import Book
+from trade_runtime.venues.paper.dates import Dates
 from trade_runtime.venues.paper.matching import NO_FUNDS, Matcher
 from trade_runtime.venues.paper.orders import OrderRow, PaperOrder, detail_of
 from trade_runtime.venues.paper.record import ExchangeRecord, Holding, Step
@@ -73,8 +74,6 @@ class PaperExchange:
         self.name = name
         self.capabilities = settings.capabilities
         self.latency_ns = settings.latency_ns
-        self.next_expiry_ns: int | None = None
-        """When the next order with a date ends; None where none has one."""
         self._record = record
         self._clock = clock
         self._fees = settings.fees_bps
@@ -84,7 +83,7 @@ class PaperExchange:
         self._live: dict[ClientOrderId, PaperOrder] = {}
         self._account = Account({})
         self._matcher = Matcher(self._account, *self._fees)
-        self._dated: dict[ClientOrderId, PaperOrder] = {}
+        self._dates = Dates()
         if not record.load().seq:
             balances = {Currency(name): held for name, held in settings.balances.items()}
             turn = Turn(0, clock.now_ns(), kept=True)
@@ -138,8 +137,8 @@ class PaperExchange:
             StoreError: the record failed; nothing was done.
         """
         name = spec.client_order_id
-        seen = self._known(name)
         turn = self._turn()
+        seen = self._known(name)
         seq = turn.note("submit", name, detail_of(spec) if self._record.keeps else _NO_DETAIL)
         if seen is not None:
             turn.note("reject", name, {"reason": checks.DUPLICATE})
@@ -147,18 +146,18 @@ class PaperExchange:
             return self._commit(turn)
         order = PaperOrder(spec, seq, turn.ts_ns)
         book = self._books.get(spec.instrument)
-        reason, needed = self._objection(order, book)
-        if refuse or reason or book is None:
-            order.status, order.reason = ReportStatus.REJECTED, refuse or reason
+        reason = refuse or self._objection(order, book, turn.ts_ns)
+        if reason or book is None:
+            order.status, order.reason = ReportStatus.REJECTED, reason
             turn.touch(order)
             turn.note("reject", name, {"reason": order.reason})
             turn.events.append(OrderRejected(name, order.reason, turn.ts_ns))
             return self._commit(turn)
         turn.accept(order)
         self._live[name] = order
-        self._matcher.enter(turn, book, order, needed)
-        if spec.expire_ns and order.live:
-            self._dated[name] = order
+        if spec.expire_ns:
+            self._dates.add(order)
+        self._matcher.enter(turn, book, order)
         return self._commit(turn, book)
 
     def cancel(self, client_order_id: ClientOrderId, *, refuse: str = "") -> Sequence[VenueEvent]:
@@ -171,8 +170,8 @@ class PaperExchange:
         Raises:
             StoreError: the record failed; nothing was done.
         """
-        order = self._live.get(client_order_id)
         turn = self._turn()
+        order = self._live.get(client_order_id)
         turn.note("cancel_request", client_order_id, _NO_DETAIL)
         if order is None or refuse:
             reason = refuse or self._past(client_order_id)
@@ -207,8 +206,8 @@ class PaperExchange:
         Raises:
             StoreError: the record failed; nothing was done.
         """
-        order = self._live.get(client_order_id)
         turn = self._turn()
+        order = self._live.get(client_order_id)
         asked = {"quantity": quantity, "price": price, "trigger_price": trigger_price}
         turn.note("amend_request", client_order_id, asked)
         reason = refuse or ("" if self.capabilities.amend else "amends are not offered")
@@ -234,19 +233,11 @@ class PaperExchange:
         Raises:
             StoreError: the record failed; nothing was done.
         """
-        due = [order for order in self._dated.values() if order.spec.expire_ns <= now_ns]
-        if not due:
+        if self.next_expiry_ns is None or now_ns < self.next_expiry_ns:
             return _NOTHING
-        turn = self._turn()
-        books = {order.instrument: self._books[order.instrument] for order in due}
-        for order in due:
-            self._matcher.close(
-                turn, books[order.instrument], order, ReportStatus.EXPIRED, "its date has come"
-            )
-        events = self._commit(turn)
-        for book in books.values():
-            book.refresh()
-        return events
+        turn = Turn(self._seq, max(self._ts_ns, now_ns), kept=self._record.keeps)
+        self._expire(turn)
+        return self._commit(turn)
 
     # --- the market ----------------------------------------------------------------------------
 
@@ -286,6 +277,11 @@ class PaperExchange:
 
     # --- queries -------------------------------------------------------------------------------
 
+    @property
+    def next_expiry_ns(self) -> int | None:
+        """When the next order with a date ends; None where none has one."""
+        return self._dates.next_ns
+
     def open_orders(self) -> list[OrderReport]:
         """Return every live order, eldest first."""
         return [order.report() for order in self._live.values()]
@@ -313,27 +309,40 @@ class PaperExchange:
         past = self._known(client_order_id)
         return f"order is {past.status}" if past else "unknown order"
 
-    def _objection(self, order: PaperOrder, book: Book | None) -> tuple[str, Decimal]:
-        """Return why an order is refused, or nothing; and what it needs of the account."""
-        spec = order.spec
+    def _objection(self, order: PaperOrder, book: Book | None, now_ns: int) -> str:
+        """Return why an order is refused, or nothing."""
+        spec, funds = order.spec, self._matcher.funds
         if book is None:
-            return checks.UNKNOWN_INSTRUMENT, ZERO
+            return checks.UNKNOWN_INSTRUMENT
         if len(self._live) >= MAX_OPEN_ORDERS:
-            return checks.TOO_MANY, ZERO
+            return checks.TOO_MANY
         reason = (
-            checks.held(spec, self.capabilities, self._matcher.groups)
+            checks.held(spec, self.capabilities, funds.members(order), now_ns)
             or checks.form(spec, book.instrument)
             or checks.market(spec, book)
+            or checks.first_trigger(order, book)
             or checks.trigger(order, book)
         )
         if reason:
-            return reason, ZERO
-        needed = self._matcher.funds_needed(book, order)
-        return "" if self._matcher.covered(book, order, needed) else NO_FUNDS, needed
+            return reason
+        return "" if funds.covers(book, order) else NO_FUNDS
 
     def _turn(self) -> Turn:
-        ts_ns = self._clock.now_ns()
-        return Turn(self._seq, max(self._ts_ns, ts_ns), kept=self._record.keeps)
+        """Begin a step: what has a date that has come ends first, whatever the step is."""
+        ts_ns = max(self._ts_ns, self._clock.now_ns())
+        turn = Turn(self._seq, ts_ns, kept=self._record.keeps)
+        expiry_ns = self._dates.next_ns
+        if expiry_ns is not None and expiry_ns <= ts_ns:
+            self._expire(turn)
+        return turn
+
+    def _expire(self, turn: Turn) -> None:
+        for order in self._dates.due(turn.ts_ns):
+            book = self._books[order.instrument]
+            self._matcher.close(turn, book, order, ReportStatus.EXPIRED, "its date has come")
+            book.refresh()
+            del self._live[order.client_order_id]
+            self._dates.remove(order)
 
     def _commit(self, turn: Turn, book: Book | None = None) -> Sequence[VenueEvent]:
         if turn.seq != self._seq or turn.orders:
@@ -347,17 +356,11 @@ class PaperExchange:
             for name, order in turn.orders.items():
                 if not order.live:
                     self._live.pop(name, None)
-                    self._dated.pop(name, None)
-            if self._dated or self.next_expiry_ns is not None:
-                self._look_at_dates()
+                    if order.spec.expire_ns:
+                        self._dates.remove(order)
         if book is not None:
             book.refresh()
         return turn.events
-
-    def _look_at_dates(self) -> None:
-        self.next_expiry_ns = min(
-            (order.spec.expire_ns for order in self._dated.values()), default=None
-        )
 
     def _restore(self) -> None:
         """Make memory equal to the record; the market's present quotes are kept."""
@@ -365,7 +368,7 @@ class PaperExchange:
         self._seq, self._ts_ns = saved.seq, saved.ts_ns
         self._account = Account(saved.balances)
         self._matcher = Matcher(self._account, *self._fees)
-        self._live, self._dated = {}, {}
+        self._live, self._dates = {}, Dates()
         before = self._books
         self._books = {one.id: Book(one, queued=self._queued) for one in saved.instruments}
         for one_id, book in self._books.items():
@@ -376,12 +379,9 @@ class PaperExchange:
             order = PaperOrder.restored(row)
             book = self._books[order.instrument]
             book.add(order)
-            needed, order.locked = order.locked, ZERO
-            self._matcher.join(order)
-            self._matcher.lock(book, order, needed)
+            self._matcher.funds.restore(book, order)
             self._live[order.client_order_id] = order
             if order.spec.expire_ns:
-                self._dated[order.client_order_id] = order
-        self._look_at_dates()
+                self._dates.add(order)
         for book in self._books.values():
             book.refresh()

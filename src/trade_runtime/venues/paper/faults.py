@@ -10,13 +10,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from math import inf
-from typing import Literal
+from typing import Literal, get_args
 
 import attrs
 
 from trade_runtime.venues.paper.settings import FaultSettings
 
-Occasion = Literal["submit", "cancel", "query", "event"]
+Occasion = Literal["submit", "cancel", "amend", "query", "event"]
 
 
 @attrs.frozen
@@ -65,7 +65,7 @@ class Faults:
             if self._strikes(fault)
         )
         rest = [fault for fault in every if fault not in timed]
-        occasions: Sequence[Occasion] = ("submit", "cancel", "query", "event")
+        occasions: Sequence[Occasion] = get_args(Occasion)
         self._by_occasion = {
             one: tuple(fault for fault in rest if fault.on in (one, "any")) for one in occasions
         }

@@ -18,13 +18,13 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from trade_runtime.model.ids import Currency
 from trade_runtime.model.instrument import exact
 from trade_runtime.model.market import Trade
 from trade_runtime.model.orders import SIDES, ZERO, ReportStatus, Side, TimeInForce
 from trade_runtime.venues.paper import checks
 from trade_runtime.venues.paper.account import Account
 from trade_runtime.venues.paper.book import Book
+from trade_runtime.venues.paper.funds import Funds
 from trade_runtime.venues.paper.levels import Levels
 from trade_runtime.venues.paper.money import affordable, cost, fee_of, minus, plus, rate_of, times
 from trade_runtime.venues.paper.orders import PaperOrder
@@ -48,64 +48,16 @@ class Matcher:
     def __init__(self, account: Account, maker_bps: Decimal, taker_bps: Decimal) -> None:
         self._account = account
         self._maker, self._taker = rate_of(maker_bps), rate_of(taker_bps)
-        self._reserve = max(self._maker, self._taker, ZERO)
-        self.groups: dict[str, dict[int, PaperOrder]] = {}
-        """The live orders of each OCO group, by the number of their arrival."""
-
-    # --- funds
-
-    def funds_needed(self, book: Book, order: PaperOrder) -> Decimal:
-        """Return what `order` needs on arrival, of `funds_currency`."""
-        if order.side is Side.SELL:
-            return order.remaining
-        price = order.price or order.trigger_price or book.best(Side.BUY)
-        assert price is not None, "a market buy is not let in without a market"
-        return cost(times(order.remaining, price), self._reserve)
-
-    def covered(self, book: Book, order: PaperOrder, needed: Decimal) -> bool:
-        """Whether what is free covers the order; what its group has locked serves it too."""
-        return needed <= self._purse(book, order)
-
-    def _purse(self, book: Book, order: PaperOrder) -> Decimal:
-        free = self._account.free(funds_currency(book, order.side))
-        locked = self._locked_for(order)
-        return plus(free, locked) if locked else free
-
-    def join(self, order: PaperOrder) -> None:
-        """Note the group of an order that is live from now on, if it has one."""
-        if order.spec.oco:
-            self.groups.setdefault(order.spec.oco, {})[order.seq] = order
-
-    def _locked_for(self, order: PaperOrder) -> Decimal:
-        """Return what is locked for an order, by itself or by its group."""
-        if not order.spec.oco:
-            return order.locked
-        members = self.groups.get(order.spec.oco, {}).values()
-        return max((member.locked for member in members), default=ZERO)
-
-    def _lock(self, turn: Turn, book: Book, order: PaperOrder, amount: Decimal) -> None:
-        if amount != order.locked:
-            self.lock(book, order, amount)
-            turn.spend(funds_currency(book, order.side))
-
-    def relock(self, turn: Turn, book: Book, order: PaperOrder) -> None:
-        """Lock what an order needs with the numbers that it now has."""
-        self._lock(turn, book, order, self.funds_needed(book, order))
-
-    def lock(self, book: Book, order: PaperOrder, needed: Decimal) -> None:
-        """Have `needed` locked for an order, or for its group the most that one of it needs."""
-        before = self._locked_for(order)
-        order.locked = needed
-        change = minus(self._locked_for(order), before)
-        self._account.lock(funds_currency(book, order.side), change)
+        self.funds = Funds(account, max(self._maker, self._taker, ZERO))
+        """What the live orders have locked."""
 
     # --- requests
 
-    def enter(self, turn: Turn, book: Book, order: PaperOrder, needed: Decimal) -> None:
-        """Let an order that has passed every check into the market; `needed` of funds."""
-        self.join(order)
+    def enter(self, turn: Turn, book: Book, order: PaperOrder) -> None:
+        """Let an order that has passed every check into the market."""
+        self.funds.join(order)
         if order.waits_for_trigger:
-            self._lock(turn, book, order, needed)
+            self.funds.lock(turn, book, order)
             book.add(order)
         else:
             self.arrive(turn, book, order, funded=True)
@@ -145,7 +97,7 @@ class Matcher:
             if book.queued and order.price is not None:
                 order.ahead = ahead_of(book, order)
             if not order.locked:
-                self.relock(turn, book, order)
+                self.funds.lock(turn, book, order)
             book.add(order)
 
     def amend(
@@ -158,7 +110,7 @@ class Matcher:
         """Change a live order, or return why not; then nothing is changed."""
         before = order.quantity, order.price, order.trigger_price
         quantity, price, trigger_price = numbers
-        if order.triggered:
+        if order.triggered or (trigger_price is None and order.trail is not None):
             trigger_price = order.trigger_price
         wanted = replace(order.spec, quantity=quantity, price=price, trigger_price=trigger_price)
         reason = checks.form(wanted, book.instrument) or checks.market(wanted, book)
@@ -166,19 +118,19 @@ class Matcher:
             return reason
         book.remove(order)
         order.quantity, order.price, order.trigger_price = quantity, price, trigger_price
-        needed = self.funds_needed(book, order)
         reason = checks.trigger(order, book)
-        if not reason and not self.covered(book, order, needed):
+        if not reason and not self.funds.covers(book, order):
             reason = NO_FUNDS
         if reason:
             order.quantity, order.price, order.trigger_price = before
             book.add(order)
             return reason
-        if (price, trigger_price) != before[1:] or quantity > before[0]:
+        only_smaller = (price, trigger_price) == before[1:] and quantity <= before[0]
+        if not only_smaller:
             order.priority = turn.seq
-        self.relock(turn, book, order)
+        self.funds.lock(turn, book, order)
         turn.amend(order, "request")
-        if order.waits_for_trigger or order.price is None:
+        if only_smaller or order.waits_for_trigger or order.price is None:
             book.add(order)
         else:
             self.arrive(turn, book, order)
@@ -212,18 +164,33 @@ class Matcher:
             if not reaches(price, order.price, side):
                 break
             if book.queued and price == order.price:
-                left -= served_before(order, left)
-                if left <= 0:
-                    turn.touch(order)
-                    break
+                self._meet_queue(turn, book, side, price, left)
+                break
             quantity = min(left, order.remaining)
             left -= quantity
-            self._fill(turn, book, order, quantity, order.price, maker=True)
-            if not order.remaining:
-                self.close(turn, book, order, ReportStatus.FILLED)
+            self._make(turn, book, order, quantity)
         for one in SIDES:
             self._wake(turn, book, book.stops[one], one.opposite, price, "trade")
             self._wake(turn, book, book.profits[one], one, price, "trade")
+
+    def _meet_queue(
+        self, turn: Turn, book: Book, side: Side, price: Decimal, traded: Decimal
+    ) -> None:
+        """Share out what was traded at a price among others' orders and ours, as they queue."""
+        ours = ZERO
+        for order in list(book.resting[side]):
+            if not order.live:
+                continue  # another of its group has ended it
+            if order.price != price:
+                break
+            passing = traded - ours
+            served = served_before(order, passing)
+            if served:
+                turn.touch(order)
+            quantity = min(passing - served, order.remaining)
+            if quantity > 0:
+                ours += quantity
+                self._make(turn, book, order, quantity)
 
     def _follow(self, turn: Turn, book: Book, side: Side, price: Decimal) -> None:
         """Draw the triggers after a market that moved in favour of their orders."""
@@ -231,16 +198,13 @@ class Matcher:
             assert order.trail is not None
             assert order.trigger_price is not None
             behind = price + side.sign * order.trail
-            moved = (
-                behind > order.trigger_price
-                if side is Side.SELL
-                else behind < (order.trigger_price)
-            )
-            if moved:
-                book.remove(order)
-                order.trigger_price = behind
-                book.add(order)
-                turn.touch(order)
+            if reaches(order.trigger_price, behind, side):
+                continue  # it stands there already, or nearer
+            book.remove(order)
+            order.trigger_price = behind
+            book.add(order)
+            self.funds.lock(turn, book, order)
+            turn.trail(order)
 
     def _wake(
         self, turn: Turn, book: Book, waiting: Levels, like: Side, price: Decimal, by: str
@@ -282,11 +246,16 @@ class Matcher:
             if quantity <= 0 or not reaches(best, order.price, side):
                 break
             book.take(side, quantity)
-            self._fill(turn, book, order, quantity, order.price, maker=True)
-            if not order.remaining:
-                self.close(turn, book, order, ReportStatus.FILLED)
+            self._make(turn, book, order, quantity)
 
     # --- fills
+
+    def _make(self, turn: Turn, book: Book, order: PaperOrder, quantity: Decimal) -> None:
+        """Fill a resting order at its own price."""
+        assert order.price is not None
+        self._fill(turn, book, order, quantity, order.price, maker=True)
+        if not order.remaining:
+            self.close(turn, book, order, ReportStatus.FILLED)
 
     def _takeable(
         self, book: Book, order: PaperOrder, *, funded: bool = False
@@ -299,7 +268,7 @@ class Matcher:
         quantity = min(order.quantity - order.filled, book.available(side))
         if funded or limit is not None or side is Side.SELL:
             return quantity, None
-        purse = self._purse(book, order)
+        purse = self.funds.purse(book, order)
         if cost(times(quantity, best), self._taker) <= purse:
             return quantity, None
         least = min(quantity, affordable(book.instrument, purse, best, self._taker))
@@ -331,64 +300,50 @@ class Matcher:
         order.filled += quantity
         grouped = order.spec.oco
         if grouped:
-            self._make_room(turn, book, order, quantity)
-        # Release before paying, so that what is held is never less than what is locked.
+            self._make_room(order, quantity)
         if order.side is Side.BUY:
             paid = plus(notional, fee)
-            if order.locked:
-                self._lock(turn, book, order, self._lock_after(order, paid))
             account.move(instrument.quote, paid.copy_negate())
             account.move(instrument.base, quantity)
         else:
-            if order.locked:
-                self._lock(turn, book, order, order.remaining)
+            paid = ZERO
             account.move(instrument.base, quantity.copy_negate())
             account.move(instrument.quote, minus(notional, fee))
+        self.funds.settle(turn, book, order, paid)
         turn.fill(order, instrument, quantity=quantity, price=price, fee=fee, maker=maker)
         turn.touch(order)
         if grouped:
             self._tell_room(turn, book, order)
 
-    def _lock_after(self, order: PaperOrder, paid: Decimal) -> Decimal:
-        if not order.remaining:
-            return ZERO
-        if order.price is not None:
-            return cost(times(order.remaining, order.price), self._reserve)
-        return max(ZERO, minus(order.locked, paid))
-
-    def _make_room(self, turn: Turn, book: Book, order: PaperOrder, quantity: Decimal) -> None:
-        """Make the others of an order's group smaller by what it filled, and free their funds."""
-        for other in self.groups[order.spec.oco].values():
+    def _make_room(self, order: PaperOrder, quantity: Decimal) -> None:
+        """Make the others of an order's group smaller by what it filled."""
+        for other in self.funds.members(order):
             if other is not order:
                 other.quantity = max(other.quantity - quantity, other.filled)
-                self.relock(turn, book, other)
 
     def _tell_room(self, turn: Turn, book: Book, order: PaperOrder) -> None:
         """Tell what a fill did to the others of its group, after the fill itself."""
-        cause = f"order {order.spec.client_order_id} filled in its place"
-        for other in list(self.groups.get(order.spec.oco, {}).values()):
+        cause = f"group {order.spec.oco}: order {order.spec.client_order_id} filled in its place"
+        for other in list(self.funds.members(order)):
             if other is order:
                 continue
-            if other.remaining > 0:
-                turn.amend(other, cause)
+            if not other.remaining:
+                self._withdraw(turn, book, other, ReportStatus.CANCELLED, cause)
+            elif self.funds.outgrown(other):
+                self._withdraw(turn, book, other, ReportStatus.EXPIRED, NO_FUNDS)
             else:
-                if other in book:  # one that has just woken is not
-                    book.remove(other)
-                self._finish(turn, book, other, ReportStatus.CANCELLED, cause)
+                turn.amend(other, cause)
+
+    def _withdraw(
+        self, turn: Turn, book: Book, order: PaperOrder, status: ReportStatus, reason: str
+    ) -> None:
+        """End an order that may have just woken, so that the book does not have it."""
+        if order in book:
+            book.remove(order)
+        self._finish(turn, book, order, status, reason)
 
     def _finish(
         self, turn: Turn, book: Book, order: PaperOrder, status: ReportStatus, reason: str = ""
     ) -> None:
-        if order.locked:
-            self._lock(turn, book, order, ZERO)
-        if order.spec.oco:
-            members = self.groups.get(order.spec.oco, {})
-            members.pop(order.seq, None)
-            if not members:
-                self.groups.pop(order.spec.oco, None)
+        self.funds.release(turn, book, order)
         turn.close(order, status, reason)
-
-
-def funds_currency(book: Book, side: Side) -> Currency:
-    """Return what an order of `side` locks: the quote currency for a buy, the base for a sell."""
-    return book.instrument.quote if side is Side.BUY else book.instrument.base

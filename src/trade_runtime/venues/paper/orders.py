@@ -43,7 +43,8 @@ class OrderRow(msgspec.Struct, frozen=True, gc=False):
         post_only: it was to make, never to take.
         reduce_only: as asked; see the reference for what it means on a spot account.
         triggered: it waited, and woke.
-        locked: what it needs of the account's funds; of an OCO group the largest is locked.
+        locked: what is locked for it of the account's funds; the orders of an OCO group each say
+            what is locked for all of them.
         reason: why it was rejected or expired.
         created_ns: when it arrived, exchange time.
         updated_ns: when it last changed.

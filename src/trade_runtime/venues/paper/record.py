@@ -30,7 +30,8 @@ class HistoryRow:
         seq: 1, 2, 3, ... without a gap, over the whole life of the venue.
         ts_ns: exchange time; never goes back.
         event: `deposit`, `submit`, `accept`, `reject`, `cancel_request`, `cancel_reject`,
-            `cancel`, `amend_request`, `amend_reject`, `amend`, `trigger`, `fill` or `expire`.
+            `cancel`, `amend_request`, `amend_reject`, `amend`, `trail`, `trigger`, `fill` or
+            `expire`.
         client_order_id: whose; empty for a deposit.
         detail: what else there is to say, by name.
     """

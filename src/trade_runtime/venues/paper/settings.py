@@ -18,7 +18,7 @@ from trade_runtime.model.orders import OrderType
 from trade_runtime.protocols import Capabilities
 
 FaultKind = Literal["drop", "delay", "duplicate", "disconnect", "reject"]
-FaultOn = Literal["submit", "cancel", "query", "event", "any"]
+FaultOn = Literal["submit", "cancel", "amend", "query", "event", "any"]
 
 Queue = Literal["front", "back"]
 
@@ -77,9 +77,9 @@ class FaultSettings:
     Attributes:
         kind: `drop` loses it; `delay` holds it back; `duplicate` delivers it twice; `reject` has
             the venue refuse it; `disconnect` ends the connection.
-        on: a `submit`, a `cancel`, a `query`, an `event` (what the venue tells back: dropping one
-            is a lost acknowledgement), or `any` of them. A disconnect on `any` needs no occasion:
-            it comes at `after_secs`.
+        on: a `submit`, a `cancel`, an `amend`, a `query`, an `event` (what the venue tells back:
+            dropping one is a lost acknowledgement), or `any` of them. A disconnect on `any` needs
+            no occasion: it comes at `after_secs`.
         probability: of each occasion, 0 to 1.
         after_secs: from when on, counted from the opening of the venue.
         for_secs: until how long after that; 0 is for ever. For a disconnect: how long the venue

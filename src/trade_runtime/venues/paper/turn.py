@@ -91,6 +91,11 @@ class Turn:
         self.touch(order)
         self.events.append(OrderAmended(name, *numbers, order.trigger_price, self.ts_ns))
 
+    def trail(self, order: PaperOrder) -> None:
+        """Write down that an order's trigger followed the market; venues do not tell that."""
+        self.note("trail", order.spec.client_order_id, {"trigger_price": order.trigger_price})
+        self.touch(order)
+
     def fill(
         self,
         order: PaperOrder,

@@ -36,7 +36,8 @@ FAULT_REASON = "refused by a configured fault"
 
 AFTER_SECS = 2.5e-10
 """What is due in a nanosecond arrives after the market's events of that nanosecond and before those
-of the next: a quarter of one later. So a run in virtual time and a backtest agree."""
+of the next: a quarter of one later. So a run in virtual time and a backtest agree. Trio's clock is
+a float: past 24 days of it a quarter of a nanosecond is lost, and such ties fall as they may."""
 
 T = TypeVar("T")
 
@@ -96,8 +97,7 @@ class PaperVenue:
 
     def on_quote(self, quote: Quote) -> None:
         """Match against a new best bid and ask, and tell what came of it."""
-        if self._sink is None and self._wire:
-            self._land()
+        self._land_before()
         try:
             events = self.exchange.on_quote(quote)
         except StoreError as error:
@@ -108,8 +108,7 @@ class PaperVenue:
 
     def on_trade(self, trade: Trade) -> None:
         """Match against a trade, and tell what came of it."""
-        if self._sink is None and self._wire:
-            self._land()
+        self._land_before()
         try:
             events = self.exchange.on_trade(trade)
         except StoreError as error:
@@ -149,7 +148,7 @@ class PaperVenue:
         Raises:
             VenueDown: there is no connection; nothing has left this process.
         """
-        self._send("submit", client_order_id, None, (quantity, price, trigger_price))
+        self._send("amend", client_order_id, None, (quantity, price, trigger_price))
 
     def in_flight(self) -> list[Request]:
         """Return the requests that have left and not arrived, in the order they are due.
@@ -266,9 +265,11 @@ class PaperVenue:
     def _wake_at(self, due: float) -> None:
         self._nap.deadline = min(self._nap.deadline, due)
 
-    def _land(self) -> None:
-        """End what has a date; let everything that is due arrive, in order."""
-        while self._wire.due_ns <= _now_ns():
+    def _land(self, until_ns: int | None = None) -> None:
+        """End what has a date; let everything that is due by a moment (now) arrive, in order."""
+        if until_ns is None:
+            until_ns = _now_ns()
+        while self._wire.due_ns <= until_ns:
             self._expire()
             item = self._wire.pop()
             if not isinstance(item, Request):
@@ -281,6 +282,11 @@ class PaperVenue:
                 return
             self._tell(events)
         self._expire()
+
+    def _land_before(self) -> None:
+        """Let what was due before the present nanosecond arrive before an event of the market."""
+        if self._wire and self._wire.due_ns < (now_ns := _now_ns()):
+            self._land(now_ns - 1)
 
     def _expire(self) -> None:
         expiry_ns = self.exchange.next_expiry_ns
@@ -321,7 +327,8 @@ class PaperVenue:
         self._check_up(VenueError)
         mishap = self._meet("query")
         self._check_up(VenueError)
-        await trio.sleep(self._latency_secs + mishap.delay_secs)
+        due_ns = _now_ns() + self._latency_ns + mishap.delay_ns
+        await trio.sleep_until(due_ns / 1e9 + AFTER_SECS)
         if mishap.drop:
             await trio.sleep(QUERY_TIMEOUT_SECS)
             raise VenueError(f"{self.exchange.name}: no answer in {QUERY_TIMEOUT_SECS} s")
