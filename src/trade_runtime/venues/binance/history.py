@@ -75,7 +75,8 @@ def read_recording(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
     """
     if query.options:
         raise DataError(
-            f"{query.path}: a recording has no options, got {', '.join(query.options)}; take them out"
+            f"{query.path}: a recording has no options, got {', '.join(query.options)};"
+            " take them out"
         )
     reader, chunk, found = _Reader(query), list[MarketEvent](), False
     try:
