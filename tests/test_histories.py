@@ -15,34 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.history_world import ETH, HEAD, T0, csv_of, read
 from tests.recorded import ETHUSDT, recorded
 from trade_runtime.backtest.merge import merged
 from trade_runtime.errors import DataError
 from trade_runtime.histories.layouts import dump_plugin, lean_plugin
 from trade_runtime.histories.table import csv_plugin, parquet_plugin
-from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
 from trade_runtime.model.orders import Side
-from trade_runtime.protocols import HistoryPlugin, HistoryQuery
 from trade_runtime.venues.binance.history import plugin as recording_plugin
-
-ETH = InstrumentId("ETHUSDT.sim")
-T0 = 1_700_000_000_000_000_000
-HEAD = "ts_ns,bid,ask,bid_size,ask_size"
-
-
-def read(plugin: HistoryPlugin, path: Path, kind: str = "quotes", **more: Any) -> list[Any]:
-    """Every event of a history."""
-    options = more.pop("options", {})
-    query = HistoryQuery(path, kind, more.pop("instrument", ETH), options=options, **more)
-    return [event for chunk in plugin.read(query) for event in chunk]
-
-
-def csv_of(folder: Path, *rows: str, head: str = HEAD) -> Path:
-    """A CSV file of these rows."""
-    path = folder / "ticks.csv"
-    path.write_text("\n".join([head, *rows]) + "\n")
-    return path
 
 
 class TestGood:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 
+import attrs
+
+from trade_runtime.backtest.book_start import book_from
 from trade_runtime.backtest.merge import merged
 from trade_runtime.errors import ConfigError
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import HistoryPlugin, HistoryQuery, MarketEvent
-from trade_runtime.settings import DataSettings, Settings, suggest
+from trade_runtime.settings import BacktestSettings, DataSettings, Settings, suggest
 
 
 def open_histories(settings: Settings, plugins: Plugins) -> Iterator[Sequence[MarketEvent]]:
@@ -27,39 +31,68 @@ def open_histories(settings: Settings, plugins: Plugins) -> Iterator[Sequence[Ma
         )
     return merged(
         [
-            _plugin(data, f"backtest.data[{index}]", plugins).read(
-                HistoryQuery(
-                    data.path,
-                    data.kind,
-                    data.instrument,
-                    backtest.start_ns,
-                    backtest.end_ns,
-                    data.options,
-                )
-            )
+            _events(data, f"backtest.data[{index}]", backtest, plugins)
             for index, data in enumerate(backtest.data)
         ]
     )
 
 
-def _plugin(data: DataSettings, path: str, plugins: Plugins) -> HistoryPlugin:
-    if data.format != "auto":
-        found = plugins.histories.get(data.format)
-        if found is None:
-            raise ConfigError(
-                f'{path}.format: no format "{data.format}"{suggest(data.format, plugins.histories)}'
-            )
-        if data.kind not in found.kinds:
-            raise ConfigError(
-                f'{path}.kind: the format "{data.format}" tells no {data.kind};'
-                f" it tells {', '.join(sorted(found.kinds))}"
-            )
-        return found
-    for name in sorted(plugins.histories):
-        plugin = plugins.histories[name]
-        if data.kind in plugin.kinds and data.path.name.endswith(plugin.suffixes or ("\0",)):
-            return plugin
+def _events(
+    data: DataSettings, where: str, backtest: BacktestSettings, plugins: Plugins
+) -> Iterator[Sequence[MarketEvent]]:
+    plugin = _plugin(data, where, plugins)
+    start_ns, end_ns = backtest.start_ns, backtest.end_ns
+    query = HistoryQuery(data.path, data.kind, data.instrument, start_ns, end_ns, data.options)
+    if data.kind == "book" and start_ns is not None:
+        # What comes before makes the book that it begins with.
+        return book_from(start_ns, plugin.read(attrs.evolve(query, start_ns=None)))
+    return plugin.read(query)
+
+
+def _plugin(data: DataSettings, where: str, plugins: Plugins) -> HistoryPlugin:
+    if data.format == "auto":
+        return _by_name(data, where, plugins)
+    found = plugins.histories.get(data.format)
+    if found is None:
+        raise ConfigError(
+            f'{where}.format: no format "{data.format}"{suggest(data.format, plugins.histories)}'
+        )
+    if data.kind not in found.kinds:
+        raise ConfigError(
+            f'{where}.kind: the format "{data.format}" tells no {data.kind};'
+            f" it tells {', '.join(sorted(found.kinds))}"
+        )
+    return found
+
+
+def _by_name(data: DataSettings, where: str, plugins: Plugins) -> HistoryPlugin:
+    """Choose a format by the name of the file, or by the names of the files in a folder."""
+    able = {
+        name: plugins.histories[name]
+        for name in sorted(plugins.histories)
+        if data.kind in plugins.histories[name].kinds
+    }
+    path = data.path
+    names = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
+    fitting = {chosen for name in names if (chosen := _format_of(name, able))}
+    if len(fitting) == 1:
+        return able[fitting.pop()]
+    if fitting:
+        raise ConfigError(
+            f"{where}.format: the folder {path.name} has files of more than one format; name one of"
+            f" {', '.join(sorted(fitting))}"
+        )
     raise ConfigError(
-        f"{path}.format: {data.path.name} does not tell its format by its name; name one of"
-        f" {', '.join(sorted(plugins.histories))}"
+        f"{where}.format: {path.name} does not tell its format by its name; name one that has"
+        f" {data.kind}: {', '.join(able)}"
     )
+
+
+def _format_of(name: str, able: Mapping[str, HistoryPlugin]) -> str | None:
+    for format_name, plugin in able.items():
+        if any(fnmatchcase(name, pattern) for pattern in plugin.patterns):
+            return format_name
+    for format_name, plugin in able.items():
+        if name.endswith(plugin.suffixes or ("\0",)):
+            return format_name
+    return None

@@ -6,27 +6,18 @@ fault is looked up and named.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
-
 from trade_runtime.errors import DataError
+from trade_runtime.histories.levels import Levels
+from trade_runtime.histories.options import nearest, number_of, text_of
+from trade_runtime.histories.rows import Rows, first_bad
 from trade_runtime.model.market import Bar, Quote, Trade
-from trade_runtime.model.orders import Side
+from trade_runtime.model.orders import SIDES, Side
 from trade_runtime.protocols import HistoryQuery, MarketEvent
-
-CHUNK_ROWS: Final = 65_536
-"""Rows that are read at a time."""
-
-EARLIEST_NS: Final = 631_152_000 * 10**9
-LATEST_NS: Final = 4_102_444_800 * 10**9
-"""1990 and 2100: a time outside of these is in another unit, or none."""
-
-UNITS: Final = {"seconds": 10**9, "milliseconds": 10**6, "microseconds": 10**3}
 
 NUMBERS: Final = {
     "quotes": ("bid", "ask", "bid_size", "ask_size"),
@@ -42,252 +33,271 @@ EVERYTHING: Final = {
     "quotes": ("ts_ns", *NUMBERS["quotes"]),
     "trades": ("ts_ns", *NUMBERS["trades"], "aggressor", "trade_id"),
     "bars": ("ts_ns", "open_ns", *NUMBERS["bars"], "trades"),
+    "book": ("ts_ns", "side", "price", "quantity", "snapshot", "update_id"),
 }
 
+OPTIONAL: Final = ("open_ns", "trade_id", "trades", "update_id")
 
-@attrs.define
-class Rows:
-    """Where a history stands: what the next rows must follow on."""
+GIVEN: Final = {"bid_size": "size", "ask_size": "size", "aggressor": "aggressor"}
+"""The option that gives a column one value for all rows."""
 
-    path: Path
-    first_line: int
-    """The line of the first row, for a text file; 0 where only rows are counted."""
-    seen: int = 0
-    last_ns: int = 0
-    last_row: tuple[Any, ...] | None = None
-    zone: str = ""
-    """The offset of the times that are written as text; all must have the same."""
+OPTIONS: Final = {
+    "quotes": ("duplicates", "size"),
+    "trades": ("duplicates", "aggressor"),
+    "bars": ("duplicates", "bar_secs"),
+    "book": (),
+}
+"""The options that every format has, by kind."""
 
-    def error(self, index: int, text: str) -> DataError:
-        """Return the error of a row of the present block."""
-        row = self.seen + index
-        where = f"line {self.first_line + row}" if self.first_line else f"row {row + 1}"
-        return DataError(f"{self.path}: {where}: {text}")
+DUPLICATES: Final = ("error", "drop", "keep")
+
+Columns = Mapping[str, Any]
+"""By our names, arrays of equal length: `ts_ns` and `open_ns` whole nanoseconds; numbers floats;
+`trade_id`, `trades` and `update_id` whole; `aggressor` and `side` an index of `SIDES`."""
 
 
-def pick(names: Iterable[str], query: HistoryQuery) -> dict[str, str]:
+def pick(names: Iterable[str], query: HistoryQuery, *, listed: bool = False) -> dict[str, str]:
     """Return by our name for a column the file's name for it.
 
-    `columns = { bid = "BidPrice" }` of the table renames; `ts_ns` may also be called `timestamp`.
+    `columns = { bid = "BidPrice" }` of the options renames, to nothing if a column is to be passed
+    over; `ts_ns` may also be called `timestamp`. Columns of other names are not looked at.
+
+    Args:
+        names: the file's columns.
+        query: what is wanted.
+        listed: the table itself gives all names, so there is nothing to rename.
 
     Raises:
-        DataError: one is missing.
+        DataError: one is missing, or twice there.
     """
     there = list(names)
+    wanted = EVERYTHING[query.kind]
     renamed = query.options.get("columns", {})
+    if listed:
+        renamed = {}
+    elif not isinstance(renamed, Mapping):
+        raise DataError(
+            f'{query.path}: the option columns must be like {{ bid = "BidPrice" }}, got {renamed!r}'
+        )
+    for ours in renamed:
+        if ours not in wanted:
+            raise DataError(
+                f'{query.path}: columns names "{ours}", which {query.kind} do not have'
+                f"{nearest(ours, wanted)} They have: {', '.join(wanted)}"
+            )
     found: dict[str, str] = {}
-    for ours in EVERYTHING[query.kind]:
-        theirs = renamed.get(ours, ours)
+    for ours in wanted:
+        theirs = str(renamed.get(ours, ours))
         if ours == "ts_ns" and theirs not in there and "timestamp" in there:
             theirs = "timestamp"
-        if theirs in there:
+        if there.count(theirs) > 1:
+            raise DataError(f'{query.path}: column "{theirs}" is there more than once; rename one')
+        if theirs and theirs in there:
             found[ours] = theirs
-        elif ours in ("ts_ns", *NUMBERS[query.kind]) and ours not in _given(query):
-            near = difflib.get_close_matches(theirs, there, n=1, cutoff=0.5)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
+        elif ours not in OPTIONAL and GIVEN.get(ours) not in query.options:
+            option = GIVEN.get(ours)
+            example = {"size": "1000", "aggressor": '"buy"'}.get(option or "", "")
             raise DataError(
-                f'{query.path}: no column "{theirs}"{hint} There are: {", ".join(there)};'
+                f'{query.path}: no column "{theirs}"{nearest(theirs, there)}'
+                f" There are: {', '.join(there)};"
                 f' name another with options = {{ columns = {{ {ours} = "..." }} }}'
+                + (
+                    f", or give it for all with options = {{ {option} = {example} }}"
+                    if option
+                    else ""
+                )
             )
     return found
 
 
-def _given(query: HistoryQuery) -> tuple[str, ...]:
-    """Return the columns whose values the table gives for all rows."""
-    return ("bid_size", "ask_size") if "size" in query.options else ()
-
-
-def events_of(
-    query: HistoryQuery, rows: Rows, columns: Mapping[str, Any], count: int
-) -> list[MarketEvent]:
-    """Check a block of rows and make events of those that are wanted.
+def read_files(
+    query: HistoryQuery,
+    paths: Sequence[Path],
+    blocks: Callable[[Path, Rows], Iterator[Columns]],
+) -> Iterator[Sequence[MarketEvent]]:
+    """Give the events of files, one after the other.
 
     Args:
         query: what is wanted.
-        rows: where the history stands; it is moved on.
-        columns: by our names, arrays of equal length: times as whole nanoseconds, numbers as
-            floats.
-        count: how many rows there are.
+        paths: the files, in the order of their times.
+        blocks: opens one, tells where its lines are, and gives its columns in blocks that have at
+            least one row.
 
     Raises:
-        DataError: a row is not what it should be.
+        DataError: a row is not what it should be, or a file has none.
     """
+    rows, levels = Rows(query.path), Levels(query)
+    for path in paths:
+        rows.next_file(path)
+        for columns in blocks(path, rows):
+            times = columns["ts_ns"]
+            _check_order(rows, times)
+            if query.kind == "book":
+                events = levels.take(rows, columns)
+            else:
+                events = _events_of(query, rows, columns)
+            rows.seen += len(times)
+            rows.last_ns = int(times[-1])
+            if events:
+                yield events
+            if query.end_ns is not None and rows.last_ns >= query.end_ns:
+                return
+        if not rows.seen:
+            raise DataError(f"{path}: has no rows; name a file with history in it")
+    if last := levels.end():
+        yield last
+
+
+def _events_of(query: HistoryQuery, rows: Rows, columns: Columns) -> list[MarketEvent]:
+    """Check a block of rows, whose times are in order, and make events of those that are wanted."""
     import numpy as np  # noqa: PLC0415 - only a backtest needs it
 
     times = columns["ts_ns"]
-    _check_times(rows, times, np)
-    numbers = {name: columns[name] for name in NUMBERS[query.kind] if name in columns}
-    for name in _given(query):
-        numbers[name] = np.full(count, float(query.options["size"]))
-    for name, values in numbers.items():
-        _check_numbers(rows, name, values, np)
-    _check_kind(query.kind, rows, numbers)
-    keep = _wanted(query, times, np) & _fresh(query, rows, columns, numbers, np)
-    ids = columns.get("trade_id")
-    if ids is None and query.kind == "trades":
-        ids = np.arange(rows.seen + 1, rows.seen + count + 1)
-    made = _make(query, columns, {**numbers, "trade_id": ids}, keep, rows)
-    rows.seen += count
-    rows.last_ns = int(times[-1])
-    return made
+    count = len(times)
+    columns = {**columns, **_given(query, count)}
+    for name in NUMBERS[query.kind]:
+        _check_numbers(rows, name, columns[name])
+    _check_kind(query.kind, rows, columns)
+    keep = _fresh(query, rows, columns)
+    if query.start_ns is not None:
+        keep &= times >= query.start_ns
+    if query.end_ns is not None:
+        keep &= times < query.end_ns
+    if query.kind == "trades" and "trade_id" not in columns:
+        first = rows.before + rows.seen + 1
+        columns["trade_id"] = np.arange(first, first + count)
+    if not keep.all():
+        columns = {name: values[keep] for name, values in columns.items()}
+    return _make(query, columns)
 
 
-def _check_numbers(rows: Rows, name: str, values: Any, np: Any) -> None:
-    _first(rows, ~np.isfinite(values), lambda i: f"{name} is missing or not finite")
+def _given(query: HistoryQuery, count: int) -> dict[str, Any]:
+    """Return the columns for which the table gives one value for all rows."""
+    import numpy as np  # noqa: PLC0415 - only a backtest needs it
+
+    if query.kind == "quotes" and (size := number_of(query, "size")) is not None:
+        return {"bid_size": np.full(count, size), "ask_size": np.full(count, size)}
+    if query.kind == "trades" and "aggressor" in query.options:
+        side = Side(text_of(query, "aggressor", "", tuple(SIDES)))
+        return {"aggressor": np.full(count, SIDES.index(side))}
+    return {}
+
+
+def _check_numbers(rows: Rows, name: str, values: Any) -> None:
+    """Refuse a number that is not finite, a price that is not above 0, another that is below.
+
+    Raises:
+        DataError: with the file and the row.
+    """
+    import numpy as np  # noqa: PLC0415 - only a backtest needs it
+
+    first_bad(rows, ~np.isfinite(values), lambda i: f"{name} is missing or not finite")
     if name in PRICES:
         rule = "a price must be above 0"
-        _first(rows, values <= 0, lambda i: f"{name} is {values[i]:g}: {rule}")
+        first_bad(rows, values <= 0, lambda i: f"{name} is {values[i]:g}: {rule}")
     else:
-        _first(rows, values < 0, lambda i: f"{name} is {values[i]:g}: it must not be below 0")
+        first_bad(rows, values < 0, lambda i: f"{name} is {values[i]:g}: it must not be below 0")
 
 
-def _first(rows: Rows, bad: Any, text: Callable[[int], str]) -> None:
-    """Raise for the first row that is bad, if one is."""
-    if bad.any():
-        index = int(bad.argmax())
-        raise rows.error(index, text(index))
+def _check_order(rows: Rows, times: Any) -> None:
+    """Refuse a time that is before the one above it, or before the end of the file before.
+
+    Raises:
+        DataError: with the file and the row.
+    """
+    if rows.seen == 0 and times[0] < rows.last_ns:
+        raise rows.error(
+            0,
+            f"its time {int(times[0])} is before the end of the file before, {rows.last_ns};"
+            " files of a folder are read in the order of their names and must not overlap",
+        )
+    if times[0] < rows.last_ns:
+        raise rows.error(0, _before(int(times[0]), rows.last_ns))
+    late = times[1:] < times[:-1]
+    if late.any():
+        index = int(late.argmax()) + 1
+        raise rows.error(index, _before(int(times[index]), int(times[index - 1])))
 
 
-def _check_times(rows: Rows, times: Any, np: Any) -> None:
-    _first(rows, (times < EARLIEST_NS) | (times >= LATEST_NS), lambda i: _unit(int(times[i])))
-    before = np.concatenate(([rows.last_ns], times[:-1]))
-    _first(
-        rows,
-        times < before,
-        lambda i: (
-            f"its time {int(times[i])} is before that of the row above, {int(before[i])};"
-            " sort the file by time"
-        ),
-    )
+def _before(time: int, above: int) -> str:
+    return f"its time {time} is before that of the row above, {above}; sort the file by time"
 
 
-def _unit(time: int) -> str:
-    for name, factor in UNITS.items():
-        if EARLIEST_NS <= time * factor < LATEST_NS:
-            return (
-                f"time {time} looks like {name}; ts_ns are nanoseconds since 1970: write"
-                f' options = {{ time_unit = "{name}" }}, or convert it'
-            )
-    return f"time {time} is not between the years 1990 and 2100"
-
-
-def _check_kind(kind: str, rows: Rows, numbers: Mapping[str, Any]) -> None:
+def _check_kind(kind: str, rows: Rows, columns: Columns) -> None:
     if kind == "quotes":
-        bid, ask = numbers["bid"], numbers["ask"]
-        _first(rows, bid > ask, lambda i: f"bid {bid[i]:g} is above ask {ask[i]:g}")
+        bid, ask = columns["bid"], columns["ask"]
+        first_bad(rows, bid > ask, lambda i: f"bid {bid[i]:g} is above ask {ask[i]:g}")
     elif kind == "bars":
         for name in ("open", "close"):
-            _check_within(rows, name, numbers)
+            _check_within(rows, name, columns)
+        if "open_ns" in columns:
+            first_bad(
+                rows,
+                columns["open_ns"] >= columns["ts_ns"],
+                lambda i: (
+                    f"it opens at {int(columns['open_ns'][i])}, not before its end; ts_ns is the"
+                    " end of a bar"
+                ),
+            )
 
 
-def _check_within(rows: Rows, name: str, numbers: Mapping[str, Any]) -> None:
-    value, low, high = numbers[name], numbers["low"], numbers["high"]
-    _first(
+def _check_within(rows: Rows, name: str, columns: Columns) -> None:
+    value, low, high = columns[name], columns["low"], columns["high"]
+    first_bad(
         rows,
         (value > high) | (value < low),
         lambda i: f"{name} {value[i]:g} is not between low {low[i]:g} and high {high[i]:g}",
     )
 
 
-def _wanted(query: HistoryQuery, times: Any, np: Any) -> Any:
-    keep = np.ones(len(times), dtype=bool)
-    if query.start_ns is not None:
-        keep &= times >= query.start_ns
-    if query.end_ns is not None:
-        keep &= times < query.end_ns
-    return keep
-
-
-def _fresh(
-    query: HistoryQuery, rows: Rows, columns: Mapping[str, Any], numbers: Mapping[str, Any], np: Any
-) -> Any:
-    """Return which rows are not the row above once more.
+def _fresh(query: HistoryQuery, rows: Rows, columns: Columns) -> Any:
+    """Return which rows are to be taken, where one is the row above once more.
 
     Raises:
         DataError: one is, and the table does not say what to do.
     """
-    rule = query.options.get("duplicates", "error")
-    compared = {"ts_ns": columns["ts_ns"], **numbers}
-    compared.update((n, columns[n]) for n in ("aggressor", "trade_id") if n in columns)
-    same = np.ones(len(columns["ts_ns"]), dtype=bool)
-    first = tuple(values[0] for values in compared.values())
-    same[0] = rows.last_row == first
-    for values in compared.values():
-        same[1:] &= values[1:] == values[:-1]
-    rows.last_row = tuple(values[-1] for values in compared.values())
+    import numpy as np  # noqa: PLC0415 - only a backtest needs it
+
+    rule = text_of(query, "duplicates", "error", DUPLICATES)
+    compared = [columns[name] for name in EVERYTHING[query.kind] if name in columns]
+    same = np.empty(len(columns["ts_ns"]), dtype=bool)
+    same[0] = rows.last_row == tuple(values[0] for values in compared)
+    same[1:] = compared[0][1:] == compared[0][:-1]
+    rows.last_row = tuple(values[-1] for values in compared)
+    if same.any():
+        for values in compared[1:]:
+            same[1:] &= values[1:] == values[:-1]
     if rule == "error":
-        _first(
+        first_bad(
             rows,
             same,
             lambda i: (
                 'it is the row above once more; write options = { duplicates = "drop" }, or "keep"'
             ),
         )
-    elif rule not in ("drop", "keep"):
-        raise DataError(f'{query.path}: duplicates must be "error", "drop" or "keep", got {rule!r}')
     return ~same if rule == "drop" else np.ones(len(same), dtype=bool)
 
 
-def _make(
-    query: HistoryQuery,
-    columns: Mapping[str, Any],
-    numbers: Mapping[str, Any],
-    keep: Any,
-    rows: Rows,
-) -> list[MarketEvent]:
-    whole = bool(keep.all())
+def _make(query: HistoryQuery, columns: Columns) -> list[MarketEvent]:
+    def listed(name: str) -> list[Any]:
+        values: list[Any] = columns[name].tolist()
+        return values
 
-    def column(name: str) -> list[Any]:
-        values = numbers[name] if name in numbers else columns[name]
-        listed: list[Any] = (values if whole else values[keep]).tolist()
-        return listed
-
-    one = repeat(query.instrument)
-    times = column("ts_ns")
+    one, times = repeat(query.instrument), listed("ts_ns")
+    numbers = map(listed, NUMBERS[query.kind])
     if query.kind == "quotes":
-        return list(map(Quote, one, times, *map(column, NUMBERS["quotes"])))
+        return list(map(Quote, one, times, *numbers))
     if query.kind == "trades":
-        sides = (
-            [_side(rows, index, value) for index, value in enumerate(column("aggressor"))]
-            if "aggressor" in columns
-            else [Side.BUY] * len(times)
-        )
-        return list(
-            map(Trade, one, times, column("price"), column("quantity"), sides, column("trade_id"))
-        )
+        sides = map(SIDES.__getitem__, listed("aggressor"))
+        return list(map(Trade, one, times, *numbers, sides, listed("trade_id")))
     if "open_ns" in columns:
-        opened = column("open_ns")
+        opened = listed("open_ns")
     else:
-        length_ns = round(float(query.options.get("bar_secs", 0)) * 1e9)
-        if length_ns <= 0:
+        length_secs = number_of(query, "bar_secs")
+        if length_secs is None:
             raise DataError(
                 f"{query.path}: bars without a column open_ns: write options = {{ bar_secs = 60 }}"
             )
-        opened = [time - length_ns for time in times]
-    trades = column("trades") if "trades" in columns else [0] * len(times)
-    return list(map(Bar, one, times, opened, *map(column, NUMBERS["bars"]), trades))
-
-
-_SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL, "BUY": Side.BUY, "SELL": Side.SELL}
-
-
-def _side(rows: Rows, index: int, value: object) -> Side:
-    try:
-        return _SIDES[str(value)]
-    except KeyError:
-        raise rows.error(index, f'aggressor is "{value}"; it must be buy or sell') from None
-
-
-def in_chunks(
-    blocks: Iterable[tuple[Mapping[str, Any], int]], query: HistoryQuery, rows: Rows
-) -> Iterator[Sequence[MarketEvent]]:
-    """Give the events of blocks of columns.
-
-    Raises:
-        DataError: a row is not what it should be, or there is none.
-    """
-    for columns, count in blocks:
-        if count:
-            yield events_of(query, rows, columns, count)
-    if not rows.seen:
-        raise DataError(f"{query.path}: has no rows; name a file with history in it")
+        opened = (columns["ts_ns"] - round(length_secs * 1e9)).tolist()
+    trades = listed("trades") if "trades" in columns else [0] * len(times)
+    return list(map(Bar, one, times, opened, *numbers, trades))

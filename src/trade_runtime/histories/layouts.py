@@ -1,29 +1,34 @@
-"""Files without a header, whose columns everybody knows: Binance's public dumps, and LEAN's.
+"""Files whose columns everybody knows: Binance's public dumps, and LEAN's.
 
 Binance's (data.binance.vision) are daily or monthly files, plain or zipped, one or a folder of
 them; the name says what is in it: `BTCUSDT-trades-2024-08-08.zip`, `...-aggTrades-...`,
 `...-bookTicker-...`, `...-1m-...`. Times are in milliseconds, of spot since 2025 in microseconds.
 A header, which some have, is passed over.
+Source: https://github.com/binance/binance-public-data
 
 LEAN's are days of bars, named by the day: the first column counts milliseconds since midnight.
 Trade bars have 6 columns, quote bars 11: of these the closes of bid and ask are taken, as a quote
 at the end of the bar.
+Source: https://www.quantconnect.com/docs/v2/lean-cli/datasets/format-and-storage
 """
 
 from __future__ import annotations
 
 import re
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from trade_runtime.errors import DataError
-from trade_runtime.histories.columns import CHUNK_ROWS, Rows, in_chunks
-from trade_runtime.histories.table import CSV_BLOCK_BYTES, errors_of, is_number
+from trade_runtime.histories.columns import NUMBERS, OPTIONS, Columns, read_files
+from trade_runtime.histories.files import errors_of, files_of
+from trade_runtime.histories.options import check_options, number_of, text_of
+from trade_runtime.histories.rows import Rows
+from trade_runtime.histories.text import Text, blocks_of, first_fields, is_whole
+from trade_runtime.histories.times import scaled
+from trade_runtime.model.ids import symbol_of
 from trade_runtime.protocols import HistoryPlugin, HistoryQuery, MarketEvent
 
 DUMPS: Final = {
@@ -43,15 +48,29 @@ DUMPS_OF: Final = {
     "bars": ("klines",),
 }
 
-TRUE: Final = ["true", "True", "1"]
-FALSE: Final = ["false", "False", "0"]
+USED: Final = {
+    "trades": {"id": "whole", "time": "whole", "buyer_maker": "truth"},
+    "quotes": {"time": "whole"},
+    "bars": {"open_time": "whole", "close_time": "whole", "trades": "whole"},
+}
+"""What is read of a dump besides its numbers."""
 
-_INTERVAL: Final = re.compile(r"-\d+(s|m|h|d|w|mo)-")
+DUMP_SUFFIXES: Final = (".csv", ".zip")
+DUMP_PATTERNS: Final = tuple(
+    f"*-{what}-[0-9][0-9][0-9][0-9]-[0-9][0-9]*{suffix}"
+    for what in ("trades", "aggTrades", "bookTicker", "[0-9]*[smhdwo]")
+    for suffix in DUMP_SUFFIXES
+)
+
+_DUMP: Final = re.compile(
+    r"(?P<symbol>[^-]+)-(?P<what>trades|aggTrades|bookTicker|\d+(?:s|m|h|d|w|mo))-\d{4}-\d\d.*"
+)
 _DAY: Final = re.compile(r"(?<!\d)(\d{8})(?!\d)")
 _MICROSECONDS_FROM: Final = 10**14
 """A time of today in milliseconds is below this, in microseconds above."""
 
-LEAN_SECS: Final = {"minute": 60.0, "second": 1.0, "hour": 3_600.0}
+LEAN_WORDS: Final = {"minute": 60.0, "second": 1.0, "hour": 3_600.0}
+"""How long, in seconds, the bars of a file are whose name or folder says so."""
 
 LEAN: Final = {
     "bars": ("ms", "open", "high", "low", "close", "volume"),
@@ -63,224 +82,133 @@ LEAN: Final = {
 
 
 def read_dump(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
-    """Give the events of Binance's dumps: of one file, or of all that fit in a folder, by name.
+    """Give the events of Binance's dumps: of one file, or of one series of a folder by its dates.
+
+    Of a folder with several symbols, the files of the instrument's are taken.
 
     Raises:
         DataError: with the file and the line.
     """
-    last_ns = 0
-    for path in _dumps(query):
-        rows = Rows(path, first_line=1, last_ns=last_ns)
-        layout = _layout(path, query)
-        yield from in_chunks(
-            (
-                (_dump_columns(block, layout), block.num_rows)
-                for block in _blocks(path, DUMPS[layout], rows)
-            ),
-            query,
-            rows,
-        )
-        last_ns = rows.last_ns
+    check_options(query, (*OPTIONS[query.kind], "files"))
+    wanted = DUMPS_OF[query.kind]
+    paths = files_of(
+        query,
+        _belongs(query, lambda name: name.endswith(DUMP_SUFFIXES) and _layout(name) in wanted),
+        lambda name: "-".join(_parts(name)),
+        " or ".join(wanted),
+    )
+    yield from read_files(query, paths, lambda path, rows: _dump_blocks(path, query, rows))
 
 
-def _dumps(query: HistoryQuery) -> list[Path]:
-    if not query.path.is_dir():
-        return [query.path]
-    found = [
-        path
-        for path in sorted(query.path.iterdir(), key=lambda p: p.name)
-        if path.name.endswith((".csv", ".zip")) and _named(path) in DUMPS_OF[query.kind]
-    ]
-    if not found:
-        wanted = " or ".join(DUMPS_OF[query.kind])
-        raise DataError(f"{query.path}: no file of {wanted} in this folder; name another")
-    return found
+def _belongs(query: HistoryQuery, fits: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Narrow what fits to the instrument's own symbol, where any file of the folder names it."""
+    symbol = symbol_of(query.instrument)
+    with errors_of(query.path):
+        names = [file.name for file in query.path.iterdir()] if query.path.is_dir() else []
+    own = any(fits(name) and _parts(name)[0] == symbol for name in names)
+    return lambda name: fits(name) and (not own or _parts(name)[0] == symbol)
 
 
-def _named(path: Path) -> str:
-    for layout in ("aggTrades", "trades", "bookTicker"):
-        if f"-{layout}-" in path.name:
-            return layout
-    return "klines" if _INTERVAL.search(path.name) else ""
+def _parts(name: str) -> tuple[str, str]:
+    """Return the symbol and the word of a dump's name; nothing of another's."""
+    found = _DUMP.match(name)
+    return (found["symbol"], found["what"]) if found else ("", "")
 
 
-def _layout(path: Path, query: HistoryQuery) -> str:
-    layout = _named(path)
+def _layout(name: str) -> str:
+    what = _parts(name)[1]
+    return what if what in DUMPS or not what else "klines"
+
+
+def _dump_blocks(path: Path, query: HistoryQuery, rows: Rows) -> Iterator[Columns]:
+    layout = _layout(path.name)
     if layout not in DUMPS_OF[query.kind]:
         raise DataError(
             f"{path}: its name does not say that it has {query.kind};"
             f" it should be like SYMBOL-{DUMPS_OF[query.kind][0]}-2024-08-08"
         )
-    return layout
+    kinds = {**dict.fromkeys(NUMBERS[query.kind], "number"), **USED[query.kind]}
+    for block in _known(path, DUMPS[layout], kinds, rows):
+        yield _dump_columns(_arrays(block), query.kind, rows)
 
 
-def _dump_columns(block: Any, layout: str) -> dict[str, Any]:
+def _dump_columns(columns: dict[str, Any], kind: str, rows: Rows) -> Columns:
     import numpy as np  # noqa: PLC0415 - only a backtest needs it
 
-    columns = _arrays(block)
-    time = columns["close_time" if layout == "klines" else "time"].astype(np.int64)
-    factor = 10**3 if int(time[0]) >= _MICROSECONDS_FROM else 10**6
-    found = {name: columns[name] for name in columns if name in _PLAIN}
-    if layout == "klines":
-        found["ts_ns"] = (time + 1) * factor  # a bar ends with the last moment of it
-        found["open_ns"] = columns["open_time"].astype(np.int64) * factor
+    times = columns.pop("close_time" if kind == "bars" else "time")
+    unit = "microseconds" if int(times[0]) >= _MICROSECONDS_FROM else "milliseconds"
+    if kind == "bars":
+        columns["ts_ns"] = scaled(times + 1, unit, rows)  # a bar ends with its last moment
+        columns["open_ns"] = scaled(columns.pop("open_time"), unit, rows)
     else:
-        found["ts_ns"] = time * factor
-    if layout in ("trades", "aggTrades"):
-        found["trade_id"] = columns["id"].astype(np.int64)
-        found["aggressor"] = np.where(columns["buyer_maker"], "sell", "buy")
-    if "trades" in found:
-        found["trades"] = found["trades"].astype(np.int64)
-    return found
+        columns["ts_ns"] = scaled(times, unit, rows)
+    if kind == "trades":
+        columns["trade_id"] = columns.pop("id")
+        columns["aggressor"] = columns.pop("buyer_maker").astype(np.int64)
+    return columns
 
 
-_PLAIN: Final = frozenset(
-    {"price", "quantity", "bid", "ask", "bid_size", "ask_size", "volume", "trades"}
-    | {"open", "high", "low", "close"}
-)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, or the one file in a zip."""
-    if path.suffix != ".zip":
-        with path.open("rb") as plain:
-            yield plain
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
-            if len(names) != 1:
-                raise DataError(f"{path}: has {len(names)} files in it; one is expected")
-            with archive.open(names[0]) as member:
-                yield member
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path}: cannot be read: {error}; it may be cut off") from None
-
-
-def _blocks(path: Path, names: Sequence[str], rows: Rows) -> Iterator[Any]:
-    """Give the blocks of a file without a header, or with one that is passed over."""
-    import pyarrow as pa  # noqa: PLC0415 - only a backtest needs it
-    import pyarrow.csv as pc  # noqa: PLC0415
-
-    with errors_of(path), _opened(path) as top:
-        first = top.readline()
-    if not first.strip():
-        raise DataError(f"{path}: is empty; name a file with history in it")
-    fields = len(first.split(b","))
-    header = not first[:1].isdigit()
-    if fields not in (len(names), len(names) - 1):
-        raise DataError(f"{path}: line 1: has {fields} fields; {len(names)} are expected")
-    own = list(names[:fields])
-    types = {name: pa.bool_() if name in ("buyer_maker", "best") else pa.float64() for name in own}
-    types |= dict.fromkeys({"id", "time", "open_time", "close_time", "ms"} & set(own), pa.int64())
-    rows.first_line += header
-    options = {
-        "read_options": pc.ReadOptions(
-            block_size=CSV_BLOCK_BYTES, column_names=own, skip_rows=int(header)
-        ),
-        "convert_options": pc.ConvertOptions(
-            column_types=types, true_values=TRUE, false_values=FALSE
-        ),
-    }
-    with errors_of(path), _opened(path) as file:
-        try:
-            for batch in pc.open_csv(cast("Any", file), **options):
-                for start in range(0, batch.num_rows, CHUNK_ROWS):
-                    block = batch.slice(start, CHUNK_ROWS)
-                    _check_whole(block, own, rows)
-                    yield block
-        except pa.ArrowInvalid:
-            _find_bad_field(path, own, skip=int(header))
-            raise
-
-
-def _check_whole(block: Any, names: Sequence[str], rows: Rows) -> None:
-    for number, name in enumerate(names):
-        column = block.column(number)
-        if column.null_count:
-            raise rows.error(column.is_null().to_pylist().index(True), f"{name} is empty")
+def _known(path: Path, names: Sequence[str], kinds: Mapping[str, str], rows: Rows) -> Iterator[Any]:
+    """Give the blocks of a file with these columns, under a header or none."""
+    first = first_fields(path)
+    if len(first) not in (len(names), len(names) - 1):
+        raise DataError(f"{path}: line 1: has {len(first)} fields; {len(names)} are expected")
+    text = Text(path, names[: len(first)], header=not is_whole(first[0]))
+    rows.line_of = text.line_of
+    return blocks_of(text, kinds, rows)
 
 
 def _arrays(block: Any) -> dict[str, Any]:
-    return {
-        name: block.column(number).to_numpy(zero_copy_only=False)
-        for number, name in enumerate(block.schema.names)
-    }
-
-
-def _find_bad_field(path: Path, names: Sequence[str], *, skip: int) -> None:
-    """Raise for the first field that is not what it should be, with its line; else return."""
-    with _opened(path) as file:
-        for number, line in enumerate(file, 1):
-            fields = line.decode("utf-8", "replace").rstrip("\r\n").split(",")
-            if number <= skip:
-                continue
-            if len(fields) != len(names):
-                raise DataError(
-                    f"{path}: line {number}: has {len(fields)} fields; {len(names)} are expected"
-                )
-            for name, field in zip(names, fields, strict=True):
-                if name in ("buyer_maker", "best"):
-                    if field not in TRUE + FALSE:
-                        raise DataError(f'{path}: line {number}: {name} is "{field}"')
-                elif not is_number(field):
-                    raise DataError(
-                        f'{path}: line {number}: {name} is "{field}", which is no number'
-                    )
+    return {name: block.column(name).to_numpy(zero_copy_only=False) for name in block.schema.names}
 
 
 def read_lean(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
     """Give the bars, or the quotes at the ends of bars, of LEAN's files: one, or a folder of days.
 
-    Options: `bar_secs` where the name does not say `minute`, `second` or `hour`; `scale`, by which
-    prices are divided (10000 for LEAN's equities); `tz`, the zone of the days, else UTC.
+    Options: `bar_secs` where neither the file's name nor its folder's is `minute`, `second` or
+    `hour`; `scale`, by which prices are divided (10000 for LEAN's equities); `tz`, the zone of the
+    days, else UTC.
 
     Raises:
         DataError: with the file and the line.
     """
-    paths = [query.path]
-    if query.path.is_dir():
-        kind = "trade" if query.kind == "bars" else "quote"
-        paths = sorted(p for p in query.path.iterdir() if kind in p.name and _DAY.search(p.name))
-        if not paths:
-            raise DataError(f"{query.path}: no {kind} file of a day in this folder; name another")
-    last_ns = 0
-    for path in paths:
-        rows = Rows(path, first_line=1, last_ns=last_ns)
-        midnight_ns, length_ns = _midnight_ns(path, query), _length_ns(path, query)
-        yield from in_chunks(
-            (
-                (_lean_columns(block, query, midnight_ns, length_ns), block.num_rows)
-                for block in _blocks(path, LEAN[query.kind], rows)
-            ),
-            query,
-            rows,
-        )
-        last_ns = rows.last_ns
+    known = {*OPTIONS[query.kind], "bar_secs", "files", "scale", "tz"}
+    check_options(query, tuple(sorted(known)))
+    word = "trade" if query.kind == "bars" else "quote"
+    paths = files_of(
+        query,
+        lambda name: word in name and _DAY.search(name) is not None,
+        lambda name: _DAY.sub("", name),
+        f"{word}s of a day",
+    )
+    yield from read_files(query, paths, lambda path, rows: _lean_blocks(path, query, rows))
 
 
-def _lean_columns(
-    block: Any, query: HistoryQuery, midnight_ns: int, length_ns: int
-) -> Mapping[str, Any]:
-    scale = float(query.options.get("scale", 1))
-    columns = _arrays(block)
-    opened = columns["ms"] * 10**6 + midnight_ns
-    found = {
-        name: values / scale if name in ("open", "high", "low", "close", "bid", "ask") else values
-        for name, values in columns.items()
-        if name in _PLAIN
-    }
-    return {**found, "ts_ns": opened + length_ns, "open_ns": opened}
+def _lean_blocks(path: Path, query: HistoryQuery, rows: Rows) -> Iterator[Columns]:
+    import numpy as np  # noqa: PLC0415 - only a backtest needs it
+
+    scale = number_of(query, "scale") or 1.0
+    midnight_ns, length_ns = _midnight_ns(path, query), _length_ns(path, query)
+    numbers = NUMBERS[query.kind]
+    kinds = {"ms": "whole", **dict.fromkeys(numbers, "number")}
+    for block in _known(path, LEAN[query.kind], kinds, rows):
+        columns = _arrays(block)
+        opened = columns.pop("ms").astype(np.int64) * 10**6 + midnight_ns
+        for name in numbers:
+            if name not in ("volume", "bid_size", "ask_size"):
+                columns[name] = columns[name] / scale
+        if query.kind == "bars":
+            columns["open_ns"] = opened
+        yield {**columns, "ts_ns": opened + length_ns}
 
 
 def _midnight_ns(path: Path, query: HistoryQuery) -> int:
     day = _DAY.search(path.name)
     if day is None:
         raise DataError(f"{path}: its name has no day in it, like 20180404")
-    name = str(query.options.get("tz", "UTC"))
+    name = text_of(query, "tz", "UTC")
     try:
-        zone = UTC if name == "UTC" else ZoneInfo(name)
+        zone: tzinfo = UTC if name == "UTC" else ZoneInfo(name)
         moment = datetime.strptime(day[1], "%Y%m%d").replace(tzinfo=zone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise DataError(f"{path}: {error}; mend its name, or tz in the options") from None
@@ -288,15 +216,18 @@ def _midnight_ns(path: Path, query: HistoryQuery) -> int:
 
 
 def _length_ns(path: Path, query: HistoryQuery) -> int:
-    named = (secs for word, secs in LEAN_SECS.items() if word in path.name)
-    secs = query.options.get("bar_secs", next(named, None))
+    secs = number_of(query, "bar_secs")
+    if secs is None:
+        places = [path.name, *(folder.name for folder in path.parents if folder.name in LEAN_WORDS)]
+        said = (secs for place in places for word, secs in LEAN_WORDS.items() if word in place)
+        secs = next(said, None)
     if secs is None:
         raise DataError(
             f"{path}: its name does not say how long its bars are: write"
             " options = { bar_secs = 60 }"
         )
-    return round(float(secs) * 1e9)
+    return round(secs * 1e9)
 
 
-dump_plugin = HistoryPlugin(read_dump, frozenset(DUMPS_OF), (".zip",))
+dump_plugin = HistoryPlugin(read_dump, frozenset(DUMPS_OF), (".zip",), DUMP_PATTERNS)
 lean_plugin = HistoryPlugin(read_lean, frozenset(LEAN))

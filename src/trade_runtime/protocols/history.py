@@ -56,8 +56,11 @@ class HistoryPlugin:
         read: gives the events.
         kinds: the kinds of events it can give.
         suffixes: the endings of file names that it is chosen by; none where it must be named.
+        patterns: of whole file names, as `fnmatch` has them. A name that fits one is of this format
+            whatever it ends in.
     """
 
     read: ReadHistory
     kinds: frozenset[str]
     suffixes: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()

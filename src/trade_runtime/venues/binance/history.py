@@ -73,6 +73,11 @@ def read_recording(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
     Raises:
         DataError: with the file and the line; what came before was as it should be.
     """
+    if query.options:
+        raise DataError(
+            f"{query.path}: a recording has no options, got {', '.join(query.options)};"
+            " take them out"
+        )
     reader, chunk, found = _Reader(query), list[MarketEvent](), False
     try:
         recording = Recording(query.path)

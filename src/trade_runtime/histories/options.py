@@ -1,0 +1,67 @@
+"""What the `options` of a `[[backtest.data]]` table say, by their rules; an unknown one is refused.
+
+Stands below every format of the package.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from trade_runtime.errors import DataError
+from trade_runtime.protocols import HistoryQuery
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return `; did you mean "x"?` with the choice nearest to `name`, or a full stop."""
+    near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
+    return f'; did you mean "{near[0]}"?' if near else "."
+
+
+def check_options(query: HistoryQuery, known: Collection[str]) -> None:
+    """Refuse an option that the format does not know.
+
+    Raises:
+        DataError: with what there is.
+    """
+    for name in query.options:
+        if name not in known:
+            raise DataError(
+                f'{query.path}: no option "{name}"{nearest(name, known)}'
+                f" There are for {query.kind}: {', '.join(sorted(known))}"
+            )
+
+
+def text_of(query: HistoryQuery, name: str, default: str, choices: Collection[str] = ()) -> str:
+    """Return an option that is text, of `choices` if there are any.
+
+    Raises:
+        DataError: it is something else.
+    """
+    value: Any = query.options.get(name, default)
+    if not isinstance(value, str) or (choices and value not in choices):
+        rule = f"one of {', '.join(sorted(choices))}" if choices else "text"
+        raise DataError(f"{query.path}: the option {name} must be {rule}, got {value!r}")
+    return value
+
+
+def number_of(query: HistoryQuery, name: str) -> float | None:
+    """Return an option that is a number above 0, also where it is written as text; None without it.
+
+    Raises:
+        DataError: it is something else.
+    """
+    value: Any = query.options.get(name)
+    if value is None:
+        return None
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise DataError(
+            f"{query.path}: the option {name} must be a finite number above 0, got {value!r}"
+        )
+    return number
