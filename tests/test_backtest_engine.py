@@ -6,14 +6,10 @@ from decimal import Decimal
 
 import attrs
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from tests.support.backtests import CONFIG, ONE, SECOND, T0, Script, quote, run, settings
-from trade_runtime import Bar, ConfigError, Fill, Quote, Settings, Trade
+from tests.support.backtests import ONE, SECOND, T0, Script, quote, run, settings
+from trade_runtime import Bar, ConfigError, Fill, Quote, Trade
 from trade_runtime.backtest.engine import EndlessInstant
-from trade_runtime.backtest.result import Result
 from trade_runtime.backtest.run import Backtest, run_backtest
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.orders import Side
@@ -21,18 +17,6 @@ from trade_runtime.model.orders import Side
 
 class TestTime:
     """When things happen."""
-
-    def test_an_order_meets_the_market_of_its_arrival(self) -> None:
-        """Not that of its decision: what comes in between, it does not get."""
-        buy = Script(lambda t: t.market(ONE, "buy", "1"))
-        at = [quote(0, 100), quote(0.01, 101), quote(0.02, 102), quote(0.03, 103)]
-        config = CONFIG.replace("latency_ms = 0", "latency_ms = 20")
-        import tomllib  # noqa: PLC0415
-
-        setup = Settings.from_mapping(tomllib.loads(config))
-        run_backtest(setup, strategies=[buy], history=[at])
-        assert [Decimal("102.1")] == [fill.price for fill in buy.fills]
-        assert [T0 + 20_000_000] == [fill.ts_ns for fill in buy.fills]
 
     def test_what_a_bar_told_is_known_at_its_end(self) -> None:
         """A resting order fills inside a bar; the strategy hears of both when the bar is over."""
@@ -116,27 +100,6 @@ class TestResult:
         assert Decimal("100003.3958") == result.balances["USDT"]  # type: ignore[index]
         assert {ONE: 0} == dict(result.positions)
         assert pytest.approx(3.3958) == result.samples[-1].pnl["USDT"]  # type: ignore[index]
-
-    @given(st.lists(st.integers(1, 40), max_size=12))
-    @hypothesis_settings(max_examples=25, deadline=None)
-    def test_it_does_not_matter_how_the_history_is_cut(self, cuts: list[int]) -> None:
-        """Chunks are how it is read, not what it says."""
-        events = [quote(n / 10, 100 + (n * 7919 % 100) / 10) for n in range(200)]
-
-        def outcome(chunks: list[list[Quote]]) -> Result:
-            steps = [
-                (lambda t, s=s: t.market(ONE, s, "0.5")) if n % 5 == 0 else None
-                for n, s in enumerate(["buy", "sell"] * 60)
-            ]
-            return run_backtest(settings(), strategies=[Script(*steps)], history=chunks)
-
-        chunks, rest = [], events
-        for cut in cuts:
-            chunks.append(rest[:cut])
-            rest = rest[cut:]
-        whole, cut_up = outcome([events]), outcome([*chunks, rest])
-        assert whole.fills == cut_up.fills
-        assert whole.balances == cut_up.balances
 
     def test_it_can_be_stopped_and_says_so(self) -> None:
         """What there is by then is the result."""

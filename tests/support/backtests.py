@@ -39,9 +39,14 @@ quote = "USDT"
 """
 
 
-def settings(more: str = "", folder: Path | str = ".") -> Settings:
-    """The usual configuration, and more."""
-    return Settings.from_mapping(tomllib.loads(CONFIG + more), folder)
+def settings(
+    more: str = "", folder: Path | str = ".", *, latency_ms: float | None = None
+) -> Settings:
+    """The usual configuration, and more; with a venue that is so far away."""
+    mapping = tomllib.loads(CONFIG + more)
+    if latency_ms is not None:
+        mapping["venues"]["sim"]["latency_ms"] = latency_ms
+    return Settings.from_mapping(mapping, folder)
 
 
 def quote(second: float, bid: float, size: float = 10.0) -> Quote:
