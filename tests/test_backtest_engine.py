@@ -1,4 +1,4 @@
-"""The loop of a backtest: when things happen, in which order, and what comes out of it."""
+"""What comes out of a backtest, and what cannot be run over a history."""
 
 from __future__ import annotations
 
@@ -8,81 +8,10 @@ import attrs
 import pytest
 
 from tests.support.backtests import ONE, SECOND, T0, Script, quote, run, settings
-from trade_runtime import Bar, ConfigError, Fill, Quote, Trade
+from trade_runtime import ConfigError, Fill, Quote
 from trade_runtime.backtest.engine import EndlessInstant
 from trade_runtime.backtest.run import Backtest, run_backtest
 from trade_runtime.model.ids import InstrumentId
-from trade_runtime.model.orders import Side
-
-
-class TestTime:
-    """When things happen."""
-
-    def test_what_a_bar_told_is_known_at_its_end(self) -> None:
-        """A resting order fills inside a bar; the strategy hears of both when the bar is over."""
-
-        class Bars(Script):
-            def on_bar(self, bar: Bar) -> None:
-                self.seen.append((bar.close, len(self.fills)))
-                if len(self.seen) == 1:
-                    self.trader.limit(ONE, "buy", "1", "95")
-
-        more = """
-        [[backtest.data]]
-        instrument = "ETHUSDT.sim"
-        kind = "bars"
-        path = "unused.csv"
-        [[strategies]]
-        name = "script"
-        class = "x:y"
-        instruments = ["ETHUSDT.sim"]
-        bar_secs = 60
-        """
-        strategy = Bars()
-        bars = [
-            Bar(ONE, T0 + 60 * n * SECOND, T0 + 60 * (n - 1) * SECOND, *prices, 40.0, 4)
-            for n, prices in enumerate([(100, 101, 98, 99), (99, 100, 94, 97)], 1)
-        ]
-        run(strategy, bars, more)
-        assert [(99, 0), (97, 1)] == strategy.seen
-        assert [(Decimal(95), True)] == [(f.price, f.maker) for f in strategy.fills]
-
-    def test_trades_alone_are_a_market(self) -> None:
-        """Where a history has no quotes, each trade is one: of its price and size."""
-
-        class Trades(Script):
-            def on_trade(self, trade: Trade) -> None:
-                if len(self.seen) == 1:
-                    self.trader.market(ONE, "buy", "2")
-                self.seen.append(trade)
-
-        more = '[[backtest.data]]\ninstrument="ETHUSDT.sim"\nkind="trades"\npath="unused"\n'
-        strategy = Trades()
-        events = [Trade(ONE, T0 + n, 100.0 + n, 1.5, Side.BUY, n) for n in range(4)]
-        run(strategy, events, more)
-        assert [("1.5", "101"), ("0.5", "102")] == [
-            (f"{f.quantity.normalize()}", f"{f.price.normalize()}") for f in strategy.fills
-        ]
-
-    def test_a_strategy_that_answers_itself_for_ever_is_stopped(self) -> None:
-        """Without latency, an order for each fill never lets time go on: it is said."""
-
-        class Loop(Script):
-            def on_fill(self, fill: Fill) -> None:
-                self.trader.market(ONE, fill.side.opposite, "0.001")
-
-        import trade_runtime.backtest.engine as engine  # noqa: PLC0415
-
-        before = engine.SETTLE_EVENTS
-        engine.SETTLE_EVENTS = 1_000
-        try:
-            with pytest.raises(EndlessInstant, match="give the venue a latency_ms"):
-                run(
-                    Loop(lambda t: t.market(ONE, "buy", "0.001")),
-                    [quote(0, 100, 1e6), quote(1, 100, 1e6)],
-                )
-        finally:
-            engine.SETTLE_EVENTS = before
 
 
 class TestResult:
@@ -166,6 +95,22 @@ class TestResult:
         )
         assert result.latch.startswith("halted: ")
         assert (1, 1) == (result.orders, result.refused)
+
+    def test_a_strategy_that_answers_itself_for_ever_is_stopped(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without latency, an order for each fill never lets time go on: it is said."""
+
+        class Loop(Script):
+            def on_fill(self, fill: Fill) -> None:
+                self.trader.market(ONE, fill.side.opposite, "0.001")
+
+        monkeypatch.setattr("trade_runtime.backtest.engine.SETTLE_EVENTS", 1_000)
+        with pytest.raises(EndlessInstant, match="give the venue a latency_ms"):
+            run(
+                Loop(lambda t: t.market(ONE, "buy", "0.001")),
+                [quote(0, 100, 1e6), quote(1, 100, 1e6)],
+            )
 
     def test_what_cannot_run_over_a_history_is_said(self) -> None:
         """A task of its own, a handler that waits, an instrument without rules."""
