@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.support import Run, start
+from tests.process.support import Run, command, start
 from tests.support.backtests import STRATEGY, make_project
 
 pytestmark = pytest.mark.process
@@ -34,8 +34,8 @@ def halfway(folder: Path, *args: str) -> Iterator[Run]:
     """A backtest that is halfway through its history."""
     make_project(folder)
     (folder / "turns.py").write_text(WAITS)
-    command = ("-m", "trade_runtime", "backtest", str(folder / "bt.toml"), *args)
-    with start(folder / "run", *command) as run:
+    words = ("-m", "trade_runtime", "backtest", str(folder / "bt.toml"), *args)
+    with start(folder / "run", *words) as run:
         run.until((folder / "there").exists, "a strategy that is halfway")
         yield run
 
@@ -64,3 +64,21 @@ def test_two_signals_end_it_at_once(tmp_path: Path) -> None:
         assert "Forced exit requested" in run.log
         assert "in on_quote" in run.log, "the stack of the strategy that hangs"
         assert "" == run.out
+
+
+def test_a_grid_that_is_stopped_goes_on_later(tmp_path: Path) -> None:
+    """The point that is under way is done and kept; the same command does the others."""
+    grid = ("--grid", "params.every=10,20,40", "--jobs", "1", "--json")
+    report = ("--report", str(tmp_path / "out"))
+    with halfway(tmp_path, *grid, *report) as run:
+        run.send(signal.SIGINT)
+        (tmp_path / "go").touch()
+        assert 0 == run.end(), run
+        line = json.loads(run.out.splitlines()[-1])
+        assert ("interrupted", 3) == (line["outcome"], line["points"])
+        assert [(10, 400)] == [(row["params.every"], row["events"]) for row in line["rows"]]
+    done = command("backtest", tmp_path / "bt.toml", *grid, *report)
+    assert "1 of 3 are done already" in done.stderr
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert "complete" == line["outcome"]
+    assert [40, 20, 10] == [row["orders"] for row in line["rows"]]
