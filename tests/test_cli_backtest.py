@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -229,14 +227,3 @@ class TestGrid:
             done = command(project, *more)
             assert 4 == done.exit_code, done.output
             assert "error: more than 100 requests follow from each other" in done.stderr
-
-
-def test_the_live_path_loads_nothing_of_a_backtest() -> None:
-    """The libraries of tables and reports are loaded by a backtest alone."""
-    code = (
-        "import sys, trade_runtime.cli.main, trade_runtime.cli.run, trade_runtime.runtime;"
-        "print([m for m in ('pandas', 'numpy', 'pyarrow', 'plotly', 'empyrical', 'scipy')"
-        " if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "[]" == done.stdout.strip()
