@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 LEAD_NS = 60 * 10**9
-"""How long before the first event of the history a run begins: strategies start, and what they
-place at once is at the venue when the market opens."""
+"""How long before the first event of the history a run begins: strategies start before there is a
+market, as they do live."""
 
 
 class HistoryClock:

@@ -11,18 +11,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
 
+import structlog
+
 from trade_runtime.backtest.clock import HistoryClock
 from trade_runtime.backtest.samples import Sampler
-from trade_runtime.machines.alarms import NEVER, Alarms
+from trade_runtime.backtest.venue import Wire
+from trade_runtime.errors import DataError, StrategyError
+from trade_runtime.machines.alarms import NEVER
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.protocols import MarketEvent
+
+log = structlog.get_logger("backtest")
 
 SETTLE_EVENTS = 1_000_000
 """How many requests and alarms one instant may set off, one after the other. More means that a
 strategy answers each of its own orders with another, at no latency: it would never end."""
 
 
-class EndlessInstant(RuntimeError):
+RUN_OUT_EVENTS = 10_000
+"""How many requests may follow from each other after the history's end. A strategy that answers
+each of its orders with another never ends; by then it has had its chance."""
+
+
+class EndlessInstant(StrategyError):
     """Strategies answer each other, or themselves, for ever within one instant."""
 
 
@@ -44,12 +55,14 @@ class Engine:
     def __init__(
         self,
         clock: HistoryClock,
-        wire: Alarms,
+        wire: Wire,
         orders: OrderManager,
         routes: dict[type, Callable[..., None]],
         sampler: Sampler,
     ) -> None:
         self.events = 0
+        self.begun = False
+        """Whether strategies were started."""
         self.first_ns = 0
         self.engine_secs = 0.0
         self.loading_secs = 0.0
@@ -81,7 +94,7 @@ class Engine:
             on_chunk: told after each chunk how many events are behind, and the time.
 
         Raises:
-            DataError: the history is not what it should be.
+            DataError: the history is not what it should be, or goes back in time.
             EndlessInstant: a strategy never lets time go on.
         """
         source: Iterator[Sequence[MarketEvent]] = iter(chunks)
@@ -94,11 +107,11 @@ class Engine:
                 break
             if not chunk:
                 continue
-            if not self.events:
-                self.first_ns = chunk[0].ts_ns
-                begin(self.first_ns)
-                loaded = perf_counter()
             try:
+                if not self.begun:
+                    self.begun, self.first_ns = True, chunk[0].ts_ns
+                    begin(self.first_ns)
+                    loaded = perf_counter()
                 self._play(chunk)
             except Stopped:
                 break
@@ -113,18 +126,23 @@ class Engine:
         try:
             for event in chunk:
                 ts_ns = event.ts_ns
-                if ts_ns != now_ns:
+                if ts_ns > now_ns:
                     if unsent or wire.next_ns < ts_ns or alarms.next_ns < ts_ns:
                         self.settle(ts_ns)
                     if now_ns >= sampler.next_ns and self.events + handled:
                         sampler.take(now_ns)
                     clock.ns = now_ns = ts_ns
+                elif ts_ns < now_ns:
+                    raise DataError(
+                        f"the history goes back in time: {event.instrument} at {ts_ns} ns comes"
+                        f" after {now_ns} ns; sort it by time"
+                    )
                 handled += 1
                 routes[type(event)](event)
         finally:
             self.events += handled
 
-    def settle(self, until_ns: int, *, alarms: bool = True) -> None:
+    def settle(self, until_ns: int) -> None:
         """Do all that is due before `until_ns`, in order; what is due then comes after the events
         of that instant.
 
@@ -139,9 +157,9 @@ class Engine:
             left -= 1
             if orders.unsent:
                 orders.send_durable(NEVER)
-            if self.stop_reason is not None and until_ns != NEVER:
+            if self.stop_reason is not None:
                 raise Stopped
-            rings = alarms and ringing.next_ns < wire.next_ns
+            rings = ringing.next_ns < wire.next_ns
             due_ns = ringing.next_ns if rings else wire.next_ns
             if due_ns >= until_ns:
                 return
@@ -152,3 +170,17 @@ class Engine:
             f"more than {SETTLE_EVENTS} requests follow from each other at {clock.ns} ns:"
             " a strategy answers its own orders without end; give the venue a latency_ms"
         )
+
+    def run_out(self) -> None:
+        """After the history: let what is under way arrive, and what follows from it. Dates and
+        alarms that are later than that do not come: the history says nothing of so late.
+        """
+        clock, wire, orders = self._clock, self._wire, self._orders
+        for _ in range(RUN_OUT_EVENTS):
+            if orders.unsent:
+                orders.send_durable(NEVER)
+            if not wire.requests:
+                return
+            clock.ns = max(clock.ns, wire.next_ns)
+            wire.ring(clock.ns)
+        log.warning("What is under way after the end of the history never ends; it is left so")

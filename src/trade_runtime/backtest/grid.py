@@ -6,6 +6,7 @@ So any engine that runs functions on many machines can run a grid; here it is wo
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import tomllib
@@ -20,12 +21,17 @@ import msgspec
 
 from trade_runtime.backtest.result import Result
 from trade_runtime.backtest.run import run_backtest
+from trade_runtime.backtest.summary import text
 from trade_runtime.errors import ConfigError, TradeRuntimeError
+from trade_runtime.model.orders import ZERO
 from trade_runtime.settings import Settings
 from trade_runtime.version import __version__
 
 MAX_POINTS = 100_000
 """Combinations of a grid, at most."""
+
+NEAR = 0.8
+"""From which likeness on a name is taken for a mistyped one."""
 
 
 @attrs.frozen
@@ -118,12 +124,28 @@ def _set(mapping: dict[str, Any], key: str, value: Any) -> None:
         parts = parts[2:]
     if not tables:
         raise ConfigError(f"--grid {key}: the configuration has no such strategy")
+    if parts[0] == "params":
+        _check_param(key, parts[1:], tables)
     for table in tables:
         for part in parts[:-1]:
             table = table.setdefault(part, {})  # noqa: PLW2901 - going down
             if not isinstance(table, dict):
                 raise ConfigError(f"--grid {key}: {part} is no table")
         table[parts[-1]] = value
+
+
+def _check_param(key: str, name: Sequence[str], strategies: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse what is nearly the name of a parameter: the strategy alone knows which there are, and
+    a grid over none of them would come to the same everywhere.
+    """
+    known = {one for strategy in strategies for one in strategy.get("params", {})}
+    wanted = name[0] if name else ""
+    near = difflib.get_close_matches(wanted, known, n=1, cutoff=NEAR)
+    if wanted not in known and near:
+        raise ConfigError(
+            f'--grid {key}: no strategy has the parameter "{wanted}"; did you mean "{near[0]}"?'
+            " If not, write it into the strategy's params, too"
+        )
 
 
 def points(config: Mapping[str, Any], base_dir: Path, axes: Sequence[Axis]) -> list[Point]:
@@ -165,10 +187,10 @@ def _figures(result: Result) -> dict[str, Any]:
         "fills": len(result.fills),
     }
     for currency, realised in result.realised_pnl.items():
-        fees = result.fees.get(currency, 0)
-        row[f"realised {currency}"] = str(realised)
-        row[f"fees {currency}"] = str(fees)
-        row[f"net {currency}"] = str(realised + result.unrealised_pnl[currency] - fees)
+        fees = result.fees.get(currency, ZERO)
+        row[f"realised {currency}"] = text(realised)
+        row[f"fees {currency}"] = text(fees)
+        row[f"net {currency}"] = text(realised + result.unrealised_pnl[currency] - fees)
         row[f"drawdown {currency}"] = result.max_drawdown(currency)
     row["engine_secs"] = round(result.engine_secs, 6)
     return row

@@ -4,6 +4,9 @@ Quotes and trades go the way of a live stream: the venue matches against them, t
 see them. Where an instrument's history has no quotes, what it has stands for them: a trade is a
 market of its price and size; a bar is one of its open, its extremes (the nearer to the open first)
 and its close in turn, each with a quarter of its volume. The venue alone sees those.
+
+Every trade of a history is told, whatever its id: a live feed leaves out what is not newer than the
+last, since a source may repeat itself, but two files of one instrument may each count from 1.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from trade_runtime.managers.prices import Prices
-from trade_runtime.managers.view import InstrumentView
+from trade_runtime.managers.view import NO_TRADE, InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, venue_of
 from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
 from trade_runtime.protocols import Matching
@@ -46,10 +49,15 @@ class Market:
         """Return who takes an event, by its type: plain calls, once for each event."""
         feeds = list(self._prices.feeds.values())
         if len(feeds) == 1 and all("quotes" in kinds for kinds in self._kinds.values()):
-            feed = feeds[0]
+            feed, views = feeds[0], self._prices.views
+
+            def on_trade(trade: Trade) -> None:
+                views[trade.instrument].trade_id = NO_TRADE
+                feed.on_trade(trade)
+
             return {
                 Quote: feed.on_quote,
-                Trade: feed.on_trade,
+                Trade: on_trade,
                 BookLevels: feed.on_book,
                 Bar: self._on_bar,
             }
@@ -62,8 +70,9 @@ class Market:
 
     def _on_trade(self, trade: Trade) -> None:
         feed = self._prices.feeds[venue_of(trade.instrument)]
+        view = self._prices.views[trade.instrument]
+        view.trade_id = NO_TRADE
         if "quotes" not in self._kinds[trade.instrument]:
-            view = self._prices.views[trade.instrument]
             self._show(view, trade.ts_ns, [trade.price], trade.quantity)
         feed.on_trade(trade)
 
@@ -79,6 +88,13 @@ class Market:
         """Let the venue match against a market of these prices, and have it priced by the last."""
         self._prices.feeds[venue_of(view.instrument)].down = False
         for price in prices:
-            view.quote = Quote(view.instrument, ts_ns, price, price, size, size)
-            for tap in view.market_taps:
-                tap(view.quote)
+            old = view.quote
+            if old is not None and old.bid == price and old.bid_size == size:
+                # A venue takes a quote like the last for the same size, which may be taken already.
+                self._quote(view, Quote(view.instrument, ts_ns, price, price, 0.0, 0.0))
+            self._quote(view, Quote(view.instrument, ts_ns, price, price, size, size))
+
+    def _quote(self, view: InstrumentView, quote: Quote) -> None:
+        view.quote = quote
+        for tap in view.market_taps:
+            tap(quote)

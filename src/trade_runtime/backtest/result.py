@@ -67,7 +67,7 @@ class Result:
         outcome: `complete`, or `interrupted` where it was stopped before the end of the history.
         reason: why it stopped.
         started_ns: the time of the first event; 0 where there was none.
-        ended_ns: the time of the last event.
+        ended_ns: the time of the last event, or of the last request that was under way then.
         events: how many events of the history were handed on.
         orders: how many orders were taken.
         refused: how many were refused by the runtime.

@@ -10,23 +10,23 @@ import inspect
 import random
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 import structlog
 
 from trade_runtime.backtest.clock import LEAD_NS, HistoryClock
-from trade_runtime.backtest.engine import Engine
+from trade_runtime.backtest.engine import Engine, Stopped
 from trade_runtime.backtest.histories import open_histories
 from trade_runtime.backtest.journal import MemoryJournal
 from trade_runtime.backtest.market import Market
 from trade_runtime.backtest.result import Result, StrategyResult
 from trade_runtime.backtest.samples import Sampler
-from trade_runtime.backtest.venue import SimulatedVenue
-from trade_runtime.errors import ConfigError
+from trade_runtime.backtest.venue import SimulatedVenue, Wire
+from trade_runtime.errors import ConfigError, DataError
 from trade_runtime.lifecycle.clock import fresh_seed
 from trade_runtime.loading import load_strategies
-from trade_runtime.machines.alarms import NEVER, Alarms
 from trade_runtime.machines.order_ids import new_tag
 from trade_runtime.managers.closing import Closer
 from trade_runtime.managers.held import HeldOrders
@@ -85,7 +85,7 @@ class Backtest:
         seed = settings.runtime.seed
         rng = random.Random(f"{fresh_seed() if seed is None else seed}:runtime")
         self.clock = HistoryClock()
-        self._wire = Alarms()
+        self._wire = Wire()
         self.journal = MemoryJournal(
             RuntimeStarted(settings.runtime.name, new_tag(rng), __version__, "", 0)
         )
@@ -135,15 +135,24 @@ class Backtest:
         """Run over the whole history, or until it is stopped.
 
         Raises:
-            DataError: the history is not what it should be.
+            DataError: the history is not what it should be, or has nothing of the time that is
+                wanted.
             ConfigError: a strategy needs what a backtest has not.
+            EndlessInstant: a strategy never lets time go on.
         """
         history = self._history
         if history is None:
             history = open_histories(self._settings, self._plugins)
         self._engine.run(history, self._begin, self.on_chunk)
-        if not self._engine.events:
-            self._begin(0)
+        if not self._engine.begun and self._history is None and self._engine.stop_reason is None:
+            stretch = self._settings.backtest
+            raise DataError(
+                f"backtest.data: nothing is told from {stretch.start or 'the beginning'} to"
+                f" {stretch.end or 'the end'}; mend backtest.start and backtest.end"
+            )
+        if not self._engine.begun:  # there was nothing, or it was stopped before that
+            with suppress(Stopped):
+                self._begin(0)
         self._end()
         return self._result()
 
@@ -189,14 +198,14 @@ class Backtest:
 
     def _end(self) -> None:
         reason = self._engine.stop_reason or THE_END
-        self._engine.settle(NEVER, alarms=False)
+        self._engine.run_out()
         self._sampler.take(self.clock.ns)
         self.orders.halt(reason)
         for host in self.hosts:
             _drive(host.finish(reason), f"strategy {host.name}: on_stop")
         for order in self.journal.trading.entries():
             self.orders.cancel(order, reason)
-        self._engine.settle(NEVER, alarms=False)
+        self._engine.run_out()
 
     # --- what came of it
 

@@ -20,6 +20,15 @@ from trade_runtime.model.orders import OrderSpec
 from trade_runtime.protocols import Simulated
 
 
+class Wire(Alarms):
+    """What is under way to the venues, and the dates of the orders that rest there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests = 0
+        """How many requests are under way; dates are none."""
+
+
 class SimulatedVenue:
     """Order entry at `exchange`, by the clock of the history.
 
@@ -34,7 +43,7 @@ class SimulatedVenue:
         self,
         exchange: Simulated,
         clock: HistoryClock,
-        wire: Alarms,
+        wire: Wire,
         tell: Callable[[VenueEvent], None],
     ) -> None:
         self.exchange = exchange
@@ -87,9 +96,11 @@ class SimulatedVenue:
             self._tell_all(events)
 
     def _send(self, request: Callable[[], Iterable[VenueEvent]]) -> None:
+        self._wire.requests += 1
         self._wire.set(self._clock.ns + self._latency_ns, partial(self._land, request))
 
     def _land(self, request: Callable[[], Iterable[VenueEvent]], now_ns: int) -> None:
+        self._wire.requests -= 1
         self._expire(now_ns)  # what has a date ends before what arrives in that nanosecond
         self._tell_all(request())
         self._watch_dates()

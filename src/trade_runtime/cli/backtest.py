@@ -90,6 +90,8 @@ def backtest_command(
 
 def _once(settings: Settings, report: Path | None, as_json: bool, guard: SignalGuard) -> int:
     backtest = Backtest(settings)
+    if report is not None:
+        _make(report)  # a mistake is told before anything runs
     guard.on_first = backtest.stop
     if guard.received:
         backtest.stop(guard.received[0])
@@ -109,9 +111,21 @@ def _once(settings: Settings, report: Path | None, as_json: bool, guard: SignalG
 def _write(result: Result, folder: Path) -> None:
     from trade_runtime.backtest.report import write_report  # noqa: PLC0415 - it loads much
 
-    try:
+    with _written(folder):
         for path in write_report(result, folder):
             click.echo(f"  {'report':<10} {path}")
+
+
+def _make(folder: Path) -> None:
+    with _written(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Tell what keeps a report's folder from being written as a mistake of the option."""
+    try:
+        yield
     except OSError as error:
         raise ConfigError(
             f"--report {folder}: cannot be written: {error.strerror or error}; name another"
@@ -164,14 +178,14 @@ def _kept(folder: Path | None) -> Iterator[Callable[[str], object]]:
     if folder is None:
         yield lambda line: None
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / RESULTS).open("a", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"--report {folder}: cannot be written: {error.strerror or error}; name another"
-        ) from None
+    _make(folder)
+    path = folder / RESULTS
+    with _written(folder):
+        torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        file = path.open("a", encoding="utf-8")
     with file:
+        if torn:
+            file.write("\n")  # the line that an earlier run was killed in ends here
 
         def keep(line: str) -> None:
             file.write(line + "\n")

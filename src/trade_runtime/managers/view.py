@@ -19,6 +19,10 @@ from trade_runtime.model.market import BookLevels, Quote, Trade
 log = structlog.get_logger("prices")
 
 
+NO_TRADE = -1
+"""The id before the first trade: every trade is newer."""
+
+
 @attrs.define
 class MarketStats:
     """What came of an instrument: the report of the stop gives it out."""
@@ -55,7 +59,7 @@ class InstrumentView:
         self.book = OrderBook(instrument)
         self.stats = MarketStats()
         self.update_id = 0
-        self.trade_id = -1
+        self.trade_id = NO_TRADE
         self.polled_at: float | None = None
         """When polling last brought a quote, on trio's clock; None while the stream serves."""
         self.market_taps: list[Callable[[Quote], None]] = []
