@@ -1,4 +1,4 @@
-"""A live run waits for no library that only a backtest needs, and a backtest for none of a report."""
+"""A live run waits for no library that only a backtest needs, nor a backtest for a report's."""
 
 from __future__ import annotations
 
