@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.values import BTC, BUY, ETH, RULES, SELL, USDT, accepted, fill, quote, spec
-from trade_runtime.machines.breakers import DAY_NS, PEAK_STEPS, BreakerLimits, Breakers
+from trade_runtime.machines.breakers import PEAK_STEPS, BreakerLimits, Breakers
+from trade_runtime.machines.pace import DAY_NS
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.ids import Currency, InstrumentId
 from trade_runtime.model.orders import Side

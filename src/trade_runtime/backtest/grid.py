@@ -82,6 +82,9 @@ class Point:
     def digest(self) -> str:
         """By it a result is known again: of the configuration, the values, the strategies' files,
         the history's files by name, size and time, and this version.
+
+        Raises:
+            ConfigError: as `settings` does.
         """
         settings = self.settings()
         files = [data.path for data in settings.backtest.data]
@@ -187,10 +190,9 @@ def _figures(result: Result) -> dict[str, Any]:
         "fills": len(result.fills),
     }
     for currency, realised in result.realised_pnl.items():
-        fees = result.fees.get(currency, ZERO)
         row[f"realised {currency}"] = text(realised)
-        row[f"fees {currency}"] = text(fees)
-        row[f"net {currency}"] = text(realised + result.unrealised_pnl[currency] - fees)
+        row[f"fees {currency}"] = text(result.fees.get(currency, ZERO))
+        row[f"net {currency}"] = text(result.net_pnl(currency))
         row[f"drawdown {currency}"] = result.max_drawdown(currency)
     row["engine_secs"] = round(result.engine_secs, 6)
     return row

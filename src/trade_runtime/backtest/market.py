@@ -2,7 +2,7 @@
 
 Quotes and trades go the way of a live stream: the venue matches against them, then the strategies
 see them. Where an instrument's history has no quotes, what it has stands for them: a trade is a
-market of its price and size; a bar is one of its open, its extremes (the nearer to the open first)
+market of its price and size; a bar is one of its open, its extremes (the low first where it rose)
 and its close in turn, each with a quarter of its volume. The venue alone sees those.
 
 Every trade of a history is told, whatever its id: a live feed leaves out what is not newer than the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
@@ -38,14 +39,8 @@ class _Source:
         if until_ns is None:
             self.held = []
             return held
-        low, high = 0, len(held)
-        while low < high:  # bisect: the times go up
-            middle = (low + high) // 2
-            if held[middle].ts_ns < until_ns:
-                low = middle + 1
-            else:
-                high = middle
-        taken, self.held = held[:low], held[low:]
+        count = bisect_left(held, until_ns, key=_time)
+        taken, self.held = held[:count], held[count:]
         return taken
 
 

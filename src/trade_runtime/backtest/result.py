@@ -10,7 +10,7 @@ import msgspec
 
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import Currency, InstrumentId, StrategyName
-from trade_runtime.model.orders import OrderType
+from trade_runtime.model.orders import ZERO, OrderType
 
 
 class BookedFill(msgspec.Struct, frozen=True, gc=False):
@@ -114,6 +114,11 @@ class Result:
     def us_per_event(self) -> float:
         """Microseconds of the event loop for each event."""
         return self.engine_secs / self.events * 1e6 if self.events else 0.0
+
+    def net_pnl(self, currency: Currency) -> Decimal:
+        """Return the profit in a quote currency: realised and unrealised, less the fees in it."""
+        gained = self.realised_pnl[currency] + self.unrealised_pnl[currency]
+        return gained - self.fees.get(currency, ZERO)
 
     def max_drawdown(self, currency: Currency) -> float:
         """Return how far the profit in `currency` fell at most from its highest, as sampled."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from trade_runtime.backtest.result import Sample
+from trade_runtime.machines.alarms import on_the_beat
 from trade_runtime.machines.ledger import Ledger
 from trade_runtime.managers.prices import Prices
 from trade_runtime.model.ids import Currency
@@ -37,7 +38,7 @@ class Sampler:
             del self.samples[1::2]
             self._step_ns *= 2
         self.samples.append(self._sample(now_ns))
-        self.next_ns = (now_ns // self._step_ns + 1) * self._step_ns
+        self.next_ns = on_the_beat(now_ns, self._step_ns)
 
     def _sample(self, now_ns: int) -> Sample:
         instruments = self._prices.instruments

@@ -64,11 +64,10 @@ def summary_lines(result: Result) -> list[str]:
     ]
     for currency, realised in result.realised_pnl.items():
         fees = result.fees.get(currency, Decimal(0))
-        net = realised + result.unrealised_pnl[currency] - fees
         lines.append(
             _line(
                 f"P&L {currency}",
-                f"{shown(net)} = realised {shown(realised)}"
+                f"{shown(result.net_pnl(currency))} = realised {shown(realised)}"
                 f" + unrealised {shown(result.unrealised_pnl[currency])} - fees {shown(fees)};"
                 f" largest fall {result.max_drawdown(currency):.8g}",
             )

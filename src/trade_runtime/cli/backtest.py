@@ -145,11 +145,10 @@ def _grid(
 ) -> int:
     mapping, base_dir = read_toml(config), config.absolute().parent
     every = points(mapping, base_dir, axes)
-    for point in every:
-        point.settings()  # a mistake is told before anything runs
+    digests = [point.digest for point in every]  # a mistake is told before anything runs
     done = {} if report is None else known_rows(report / RESULTS)
-    rows = {point.digest: done[point.digest] for point in every if point.digest in done}
-    left = [point for point in every if point.digest not in rows]
+    rows = {digest: done[digest] for digest in digests if digest in done}
+    left = [point for point, digest in zip(every, digests, strict=True) if digest not in rows]
     if rows:
         click.echo(f"{len(rows)} of {len(every)} are done already", err=True)
     workers = min(jobs or os.cpu_count() or 1, max(len(left), 1))
@@ -160,7 +159,7 @@ def _grid(
             _told(number, len(every), row)
             if guard.received:
                 break
-    table = [rows[point.digest] for point in every if point.digest in rows]
+    table = [rows[digest] for digest in digests if digest in rows]
     if report is not None:
         write_table(table, report / "grid.csv")
     for line in _as_table([{k: v for k, v in row.items() if k != "digest"} for row in table]):

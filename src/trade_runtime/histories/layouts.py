@@ -172,8 +172,7 @@ def read_lean(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
     Raises:
         DataError: with the file and the line.
     """
-    known = {*OPTIONS[query.kind], "bar_secs", "files", "scale", "tz"}
-    check_options(query, tuple(sorted(known)))
+    check_options(query, sorted({*OPTIONS[query.kind], "bar_secs", "files", "scale", "tz"}))
     word = "trade" if query.kind == "bars" else "quote"
     paths = files_of(
         query,

@@ -18,15 +18,13 @@ from math import inf
 
 import attrs
 
-from trade_runtime.machines.pace import SECOND_NS, Window
+from trade_runtime.machines.pace import DAY_NS, SECOND_NS, Window
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.ids import Currency, InstrumentId
 from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.market import Quote
 from trade_runtime.model.orders import ZERO
 from trade_runtime.model.records import InstrumentListed, ProfitMarked
-
-DAY_NS = 86_400 * SECOND_NS
 
 PEAK_STEPS = 20
 """A higher peak is written down when it rose by this part of `max_drawdown`: so after a restart it
@@ -87,6 +85,11 @@ class _Account:
         """Put the lower end of the band where the nearest limit is, or a hair above it."""
         low = max(self.day_low, self.peak - self.drawdown)
         self.low = low + MARGIN * max(abs(low), 1.0) if low > -inf else low
+
+    def highest(self, mark: ProfitMarked, profit: Decimal) -> Decimal:
+        """Return the highest profit that is known: written down, seen since, or now."""
+        seen = exact(self.peak) if self.peak > -inf else profit
+        return max(mark.peak, profit, seen)
 
     def rest(self) -> None:
         """Look no more at quotes: it tripped, and only a resume begins anew."""
@@ -247,7 +250,7 @@ class Breakers:
         account.day_low = -inf if daily is None else float(mark.opened - daily)
         account.high = account.written_at = inf
         if drawdown is not None:
-            peak = max(mark.peak, profit, exact(account.peak) if account.peak > -inf else profit)
+            peak = account.highest(mark, profit)
             fallen = peak - profit
             account.peak = account.high = float(peak)
             account.written_at = float(mark.peak + drawdown / PEAK_STEPS)
@@ -272,7 +275,7 @@ class Breakers:
         if mark is None:
             fresh = ProfitMarked(currency, self._day, profit, profit)
         else:
-            peak = max(mark.peak, profit, exact(account.peak) if account.peak > -inf else profit)
+            peak = account.highest(mark, profit)
             drawdown = self._limits.max_drawdown.get(currency)
             rose = drawdown is not None and peak - mark.peak >= drawdown / PEAK_STEPS
             new_day = self._day > mark.day

@@ -14,6 +14,7 @@ from trade_runtime.model.orders import OrderSpec, OrderType, Side
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
+DAY_NS = 86_400 * SECOND_NS
 
 MAX_REMEMBERED = 10_000
 """Orders that are remembered to know a duplicate by; the oldest are forgotten."""

@@ -20,7 +20,7 @@ import structlog
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.managers.orders import OrderManager
-from trade_runtime.model.ids import ClientOrderId, InstrumentId, venue_of
+from trade_runtime.model.ids import ClientOrderId, InstrumentId
 from trade_runtime.model.instrument import exact
 from trade_runtime.model.market import Quote
 from trade_runtime.model.orders import PROFIT_TYPES, ZERO, OrderType, Side, TimeInForce
@@ -224,4 +224,4 @@ class HeldOrders:
         return not others
 
     def _holds(self, order: Order) -> Capabilities:
-        return self._orders.venues.trading[venue_of(order.instrument)].capabilities
+        return self._orders.venues.trading_in(order.instrument).capabilities

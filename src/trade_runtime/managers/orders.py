@@ -268,7 +268,7 @@ class OrderManager(Steering):
         except ValueError as error:
             raise OrderRefused("amend", str(error)) from None
         here = order.state in (OrderState.HELD, OrderState.PENDING)
-        venue = self.venues.trading[venue_of(order.instrument)]
+        venue = self.venues.trading_in(order.instrument)
         if not here and not venue.capabilities.amend:
             raise OrderRefused(
                 "venue", f"{venue_of(order.instrument)} cannot amend: cancel it and place another"
@@ -279,10 +279,8 @@ class OrderManager(Steering):
             raise OrderRefused("amend", f"a {order.type} order has no such price")
         if wanted.quantity <= order.filled:
             raise OrderRefused("amend", f"{order.filled} of order {order.id} are filled: cancel it")
-        rules, market = (
-            self.instrument(order.instrument),
-            self.prices.market_price(order.instrument, order.side),
-        )
+        rules = self.instrument(order.instrument)
+        market = self.prices.market_price(order.instrument, order.side)
         self.gate.check(wanted, rules, market, amends=order)
         numbers = wanted.quantity, wanted.price, wanted.trigger_price
         if here:
@@ -328,7 +326,7 @@ class OrderManager(Steering):
         if self.gate.halted is not None and not order.spec.protective:
             self.drop(order, "trading was halted before it was sent")
             return
-        spec, venue = order.as_sent(), self.venues.trading[venue_of(order.instrument)]
+        spec, venue = order.as_sent(), self.venues.trading_in(order.instrument)
         if spec.tif is TimeInForce.GTD and TimeInForce.GTD not in venue.capabilities.tifs:
             spec = replace(spec, tif=TimeInForce.GTC, expire_ns=0)  # it is ended from here
         if spec.oco and not venue.capabilities.oco:
@@ -345,7 +343,7 @@ class OrderManager(Steering):
 
     def _send_amend(self, order: Order, amend: AmendRequested) -> None:
         try:
-            self.venues.trading[venue_of(order.instrument)].amend(
+            self.venues.trading_in(order.instrument).amend(
                 order.id,
                 quantity=amend.quantity,
                 price=amend.price,
@@ -375,7 +373,7 @@ class OrderManager(Steering):
     def send_cancel(self, order: Order) -> None:
         """Send a cancel, again if need be."""
         try:
-            self.venues.trading[venue_of(order.instrument)].cancel(order.id)
+            self.venues.trading_in(order.instrument).cancel(order.id)
         except VenueDown as error:
             log.warning("Cancel not sent", order=order.id, error=str(error))
         if self._time is not None:

@@ -20,7 +20,7 @@ from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
 from trade_runtime.managers.orders import OrderManager
-from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, venue_of
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName
 from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, Side
 from trade_runtime.protocols import Clock
 from trade_runtime.settings import ProtectionSettings, RiskSettings
@@ -232,7 +232,7 @@ class ProtectionGuard:
         """Place what is missing; return why that could not be, once logged."""
         position, key = cover.position, cover.key
         side = Side.SELL if position.quantity > 0 else Side.BUY
-        venue = self._orders.venues.trading[venue_of(position.instrument)]
+        venue = self._orders.venues.trading_in(position.instrument)
         rests = OrderType.STOP_MARKET in venue.capabilities.types
         problem = NO_PRICE if rests else NO_PLACE
         try:

@@ -11,6 +11,7 @@ import structlog
 from trade_runtime.errors import ConfigError
 from trade_runtime.machines.alarms import on_the_beat
 from trade_runtime.machines.breakers import BreakerLimits, Breakers
+from trade_runtime.machines.pace import DAY_NS
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.outcomes import Journal
 from trade_runtime.managers.prices import Prices
@@ -20,8 +21,6 @@ from trade_runtime.protocols import Clock
 from trade_runtime.settings import RiskSettings
 
 log = structlog.get_logger("risk")
-
-DAY_NS = 86_400 * 10**9
 
 BY = "risk"
 """Who restricts trading, as the journal names it."""

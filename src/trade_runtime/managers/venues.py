@@ -18,7 +18,7 @@ from trade_runtime.errors import ConfigError, VenueError
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import Layer, open_layer
 from trade_runtime.lifecycle.supervision import supervise
-from trade_runtime.model.ids import VenueName
+from trade_runtime.model.ids import InstrumentId, VenueName, venue_of
 from trade_runtime.protocols import (
     Environment,
     MarketData,
@@ -45,6 +45,14 @@ class Venues:
         """The trading venues that match against market data which others bring."""
         self.connected: dict[VenueName, bool] = {}
         """Whether the private connection of a trading venue is up."""
+
+    def trading_in(self, instrument: InstrumentId) -> OrderEntry:
+        """Return the venue that trades an instrument.
+
+        Raises:
+            KeyError: none does; the order manager takes no order of such an instrument.
+        """
+        return self.trading[venue_of(instrument)]
 
 
 class VenueManager(Venues):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trade_runtime.backtest.result import Result, Sample
+from trade_runtime.machines.pace import DAY_NS
 from trade_runtime.model.ids import Currency
 
 MIN_RATIO_DAYS: Final = 20
@@ -21,8 +22,6 @@ MIN_RATIO_DAYS: Final = 20
 
 DAYS_OF_A_YEAR: Final = 365
 """The markets that this is made for trade every day."""
-
-DAY_NS: Final = 86_400 * 10**9
 
 RATIOS: Final = ("cagr", "volatility", "sharpe", "sortino", "calmar")
 
