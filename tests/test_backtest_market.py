@@ -17,9 +17,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support.backtests import ONE, SECOND, T0, Script, run, settings
-from trade_runtime import Bar, ConfigError, Order, OrderRefused, Quote, Strategy, Trade
+from trade_runtime import Bar, ConfigError, Order, OrderBook, OrderRefused, Quote, Strategy, Trade
 from trade_runtime.backtest.run import Backtest, run_backtest
 from trade_runtime.model.ids import Currency, InstrumentId
+from trade_runtime.model.market import BookLevels
 from trade_runtime.model.orders import Side
 
 MINUTE = 60 * SECOND
@@ -184,6 +185,28 @@ class TestTrades:
         result = run(strategy, events, "".join(map(data, kinds)))
         assert events == strategy.seen
         assert 10 == result.events
+
+    def test_every_change_of_a_book_is_told_whatever_its_id(self) -> None:
+        """As of trades: the second day's book begins anew, and so do its numbers."""
+
+        class Watches(Script):
+            def on_book(self, book: OrderBook) -> None:
+                self.seen.append((book.best_bid, book.update_id))
+
+        strategy = Watches()
+        events = [
+            BookLevels(
+                ONE,
+                T0 + n,
+                n % 3 + 1,
+                ((Decimal(90 + n), Decimal(1)),),
+                ((Decimal(200), Decimal(1)),),
+                n % 3 == 0,
+            )
+            for n in range(6)
+        ]
+        run(strategy, events, data("book"))
+        assert [((90 + n, 1), n % 3 + 1) for n in range(6)] == strategy.seen
 
     def test_beside_quotes_a_trade_fills_what_it_reaches(self) -> None:
         """A bid at a price that was traded below is filled, though the quotes never came there."""

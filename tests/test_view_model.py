@@ -15,7 +15,7 @@ from trade_runtime.cli.view_model import ViewModel
 from trade_runtime.cli.view_snapshot import MAX_ORDERS, snapshot
 from trade_runtime.lifecycle.clock import TrioClock
 from trade_runtime.lifecycle.ladder import STAGES
-from trade_runtime.model.ids import InstrumentId, VenueName
+from trade_runtime.model.ids import InstrumentId
 from trade_runtime.runtime import Runtime, create_runtime, open_runtime
 from trade_runtime.settings import Settings
 from trade_runtime.strategy import Strategy
@@ -169,8 +169,7 @@ async def test_a_feed_is_live_polled_or_stale(
         assert ["live"] == [feed.health for feed in snapshot(runtime).feeds]
         await trio.sleep(30)
         assert runtime.prices is not None
-        feed = runtime.prices.feeds[VenueName("paper")]
-        feed.down = True
+        runtime.prices.views[ETH].streamed = False
         runtime.prices.views[ETH].polled_at = trio.current_time()
         (line,) = snapshot(runtime).feeds
         assert "polling" == line.health

@@ -5,7 +5,7 @@ see them. Where an instrument's history has no quotes, what it has stands for th
 market of its price and size; a bar is one of its open, its extremes (the low first where it rose)
 and its close in turn, each with a quarter of its volume. The venue alone sees those.
 
-Every trade of a history is told, whatever its id: a live feed leaves out what is not newer than the
+Every event of a history is told, whatever its id: a live feed leaves out what is not newer than the
 last, since a source may repeat itself, but two files of one instrument may each count from 1.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from trade_runtime.managers.prices import Prices
-from trade_runtime.managers.view import NO_TRADE, InstrumentView
+from trade_runtime.managers.view import InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, venue_of
 from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
 from trade_runtime.protocols import Matching
@@ -33,8 +33,10 @@ class Market:
             one: [] for one, found in kinds.items() if "bars" in found
         }
         """Who is given the bars of the instruments whose history has them ready-made."""
-        self._prices = prices
+        self._views = prices.views
         self._kinds = kinds
+        for view in self._views.values():
+            view.streamed = True
 
     def listen(self, drivens: Mapping[VenueName, Matching]) -> None:
         """See to it that no venue meets a trade twice: as itself, and as the market it stands
@@ -43,50 +45,39 @@ class Market:
         for instrument, kinds in self._kinds.items():
             driven = drivens.get(venue_of(instrument))
             if driven is not None and "quotes" not in kinds:
-                self._prices.views[instrument].trade_taps.remove(driven.on_trade)
+                self._views[instrument].trade_taps.remove(driven.on_trade)
 
     def routes(self) -> dict[type, Callable[..., None]]:
         """Return who takes an event, by its type: plain calls, once for each event."""
-        feeds = list(self._prices.feeds.values())
-        if len(feeds) == 1 and all("quotes" in kinds for kinds in self._kinds.values()):
-            feed, views = feeds[0], self._prices.views
-
-            def on_trade(trade: Trade) -> None:
-                views[trade.instrument].trade_id = NO_TRADE
-                feed.on_trade(trade)
-
-            return {
-                Quote: feed.on_quote,
-                Trade: on_trade,
-                BookLevels: feed.on_book,
-                Bar: self._on_bar,
-            }
         return {
-            Quote: lambda quote: self._prices.feeds[venue_of(quote.instrument)].on_quote(quote),
+            Quote: self._on_quote,
             Trade: self._on_trade,
-            BookLevels: lambda book: self._prices.feeds[venue_of(book.instrument)].on_book(book),
+            BookLevels: self._on_book,
             Bar: self._on_bar,
         }
 
+    def _on_quote(self, quote: Quote) -> None:
+        self._views[quote.instrument].on_quote(quote)
+
+    def _on_book(self, levels: BookLevels) -> None:
+        self._views[levels.instrument].on_book(levels)
+
     def _on_trade(self, trade: Trade) -> None:
-        feed = self._prices.feeds[venue_of(trade.instrument)]
-        view = self._prices.views[trade.instrument]
-        view.trade_id = NO_TRADE
+        view = self._views[trade.instrument]
         if "quotes" not in self._kinds[trade.instrument]:
             self._show(view, trade.ts_ns, [trade.price], trade.quantity)
-        feed.on_trade(trade)
+        view.on_trade(trade)
 
     def _on_bar(self, bar: Bar) -> None:
         if self._kinds[bar.instrument] == {"bars"}:
             near, far = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
             prices = [bar.open, near, far, bar.close]
-            self._show(self._prices.views[bar.instrument], bar.ts_ns, prices, bar.volume / 4)
+            self._show(self._views[bar.instrument], bar.ts_ns, prices, bar.volume / 4)
         for tap in self.bar_taps[bar.instrument]:
             tap(bar)
 
     def _show(self, view: InstrumentView, ts_ns: int, prices: Iterable[float], size: float) -> None:
         """Let the venue match against a market of these prices, and have it priced by the last."""
-        self._prices.feeds[venue_of(view.instrument)].down = False
         for price in prices:
             old = view.quote
             if old is not None and old.bid == price and old.bid_size == size:

@@ -36,7 +36,6 @@ from trade_runtime.managers.protect import ProtectionGuard
 from trade_runtime.managers.risk_watch import RiskWatch
 from trade_runtime.managers.strategies import StrategyHost, check_strategies
 from trade_runtime.managers.venues import Venues, read_table
-from trade_runtime.managers.view import FeedSink
 from trade_runtime.model.bars import BarPlan
 from trade_runtime.model.ids import Currency, InstrumentId, StrategyName, VenueName, venue_of
 from trade_runtime.model.instrument import Instrument, exact
@@ -165,7 +164,6 @@ class Backtest:
         named = (data.instrument for data in settings.backtest.data)
         for instrument in dict.fromkeys((*traded, *named)):
             rules[venue_of(instrument)].append(_rules(settings, instrument))
-        feeds = {}
         for name, instruments in rules.items():
             plugin, options = read_table(settings, name, self._plugins.venues)
             if plugin.simulate is None:
@@ -177,8 +175,6 @@ class Backtest:
             venue = SimulatedVenue(exchange, self.clock, self._wire, self.orders.on_event)
             self._simulated[name] = venue
             self.prices.add(instruments, venue)
-            feeds[name] = FeedSink(name, [one.id for one in instruments], self.prices.views)
-        self.prices.feeds = feeds
         self._venues.trading = self._simulated
         self._venues.connected = dict.fromkeys(self._simulated, True)
 

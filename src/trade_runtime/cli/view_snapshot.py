@@ -26,7 +26,7 @@ from trade_runtime.lifecycle.ladder import STAGES
 from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.protect import Cover
 from trade_runtime.managers.trading import Trading
-from trade_runtime.model.ids import InstrumentId, venue_of
+from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.instrument import exact
 from trade_runtime.model.orders import ZERO
 from trade_runtime.model.records import TradingMode
@@ -88,11 +88,7 @@ def _mode(runtime: Runtime) -> str:
 def _feeds(prices: PriceManager) -> tuple[FeedLine, ...]:
     lines = []
     for instrument, view in prices.views.items():
-        feed = prices.feeds.get(venue_of(instrument))
-        if feed is not None and not feed.down:
-            health = "live"
-        else:
-            health = "polling" if feed is not None and prices.is_fresh(instrument) else "stale"
+        health = "live" if view.streamed else "polling" if prices.is_fresh(instrument) else "stale"
         quote, stats = view.quote, view.stats
         lines.append(
             FeedLine(

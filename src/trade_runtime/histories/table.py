@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trade_runtime.errors import DataError
+from trade_runtime.histories.arrays import plain
 from trade_runtime.histories.columns import EVERYTHING, OPTIONS, Columns, pick, read_files
 from trade_runtime.histories.files import errors_of, files_of
 from trade_runtime.histories.options import check_options, text_of
@@ -131,16 +132,16 @@ def _columns(
             found[ours] = _sides(column, ours, rows)
         elif ours in ("trade_id", "trades", "update_id"):
             _check_type(pt.is_integer(column.type), column, theirs, "whole numbers", query)
-            found[ours] = column.to_numpy()
+            found[ours] = plain(column)
         elif ours == "snapshot":
             _check_type(pt.is_boolean(column.type), column, theirs, "true or false", query)
-            found[ours] = column.to_numpy(zero_copy_only=False)
+            found[ours] = plain(column)
         elif query.kind == "book":
             found[ours] = _decimals(column, ours, rows)
         else:
             _check_type(_is_number(column.type), column, theirs, "numbers", query)
             numbers = column.cast(pa.float64(), safe=False)
-            found[ours] = numbers.to_numpy(zero_copy_only=False)
+            found[ours] = plain(numbers)
     return found
 
 
@@ -163,7 +164,7 @@ def _sides(column: Any, name: str, rows: Rows) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
     coded = column.cast(pa.string()).dictionary_encode()
-    words, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy()
+    words, codes = coded.dictionary.to_pylist(), plain(coded.indices)
     meanings = [SIDES_AS_WRITTEN.get(word.lower(), -1) for word in words]
     if -1 in meanings:
         code = meanings.index(-1)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from trade_runtime.errors import DataError
+from trade_runtime.histories.arrays import plain
 from trade_runtime.histories.options import text_of
 from trade_runtime.histories.rows import Rows, first_bad
 from trade_runtime.protocols import HistoryQuery
@@ -41,10 +42,10 @@ def times_of(column: Any, name: str, query: HistoryQuery, rows: Rows) -> Any:
 
     if pa.types.is_timestamp(column.type):
         unit = _ARROW_UNITS.get(column.type.unit, "nanoseconds")
-        return scaled(column.cast(pa.int64()).to_numpy(), unit, rows)
+        return scaled(plain(column.cast(pa.int64())), unit, rows)
     if pa.types.is_integer(column.type):
         unit = text_of(query, "time_unit", "nanoseconds", UNITS)
-        return scaled(column.to_numpy(), unit, rows)
+        return scaled(plain(column), unit, rows)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         if "time_format" in query.options:
             return _by_format(column, text_of(query, "time_format", ""), rows)
@@ -96,7 +97,7 @@ def _by_text(column: Any, rows: Rows) -> Any:
                     f'the time "{column[index]}" is neither nanoseconds nor an ISO 8601 date',
                 ) from None
         raise
-    return scaled(found.cast(pa.int64()).to_numpy(), "nanoseconds", rows)
+    return scaled(plain(found.cast(pa.int64())), "nanoseconds", rows)
 
 
 def _check_zone(column: Any, rows: Rows) -> None:

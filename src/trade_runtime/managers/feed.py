@@ -1,8 +1,11 @@
 """One feed: the market data of one venue's instruments, over a stream or by polling.
 
 A stream that is lost, or silent for `stale_after_secs`, is *down*: strategies are told `on_stale`,
-polling begins at once and goes on until the stream brings something new. The way of an event from
-the source to the strategies is in `view`.
+polling begins at once and goes on until the stream brings something new.
+
+What a strategy sees never goes back in time: a quote, a trade or a book that is not newer than the
+last is dropped, so a source that starts again from an earlier point repeats nothing. The way of an
+event from here to the strategies is in `view`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import trio
 
 from trade_runtime.errors import VenueError
 from trade_runtime.lifecycle.tasks import first_of
-from trade_runtime.managers.view import FeedSink, InstrumentView
+from trade_runtime.managers.view import InstrumentView
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.protocols import MarketData, MarketSession
@@ -29,8 +32,8 @@ CONNECT_TIMEOUT_SECS = 10.0
 POLL_TIMEOUT_SECS = 5.0
 
 
-class Feed(FeedSink):
-    """The sink of one stream, and the tasks that keep it going.
+class Feed:
+    """A `MarketSink` for one stream, and the tasks that keep it going.
 
     Args:
         name: of the venue whose instruments it serves.
@@ -48,8 +51,10 @@ class Feed(FeedSink):
         views: Mapping[InstrumentId, InstrumentView],
         settings: PriceSettings,
     ) -> None:
-        super().__init__(name, symbols.values(), views)
+        self.name = name
         self.connected = False
+        self._views = {i: views[i] for i in symbols.values()}
+        self._events = 0
         self._source = source
         self._symbols = symbols
         self._settings = settings
@@ -57,6 +62,57 @@ class Feed(FeedSink):
         self._events_at_start = 0
         self._connects = 0
         self._went_down = trio.Event()
+
+    # --- what the stream brings
+
+    @property
+    def down(self) -> bool:
+        """No stream serves: the instruments are stale unless polling brings quotes."""
+        return not all(view.streamed for view in self._views.values())
+
+    def on_quote(self, quote: Quote) -> None:
+        """Take a quote."""
+        view = self._views[quote.instrument]
+        if quote.update_id:
+            if quote.update_id <= view.update_id:
+                return
+            view.update_id = quote.update_id
+        self._events += 1
+        if not view.streamed:
+            self._restored()
+        view.on_quote(quote)
+
+    def on_trade(self, trade: Trade) -> None:
+        """Take a trade."""
+        view = self._views[trade.instrument]
+        if trade.trade_id <= view.trade_id:
+            return
+        view.trade_id = trade.trade_id
+        self._events += 1
+        if not view.streamed:
+            self._restored()
+        view.on_trade(trade)
+
+    def on_book(self, levels: BookLevels) -> None:
+        """Take a snapshot or a change of a book."""
+        view = self._views[levels.instrument]
+        seen = view.book.update_id
+        if levels.update_id <= seen:
+            # The source is behind what was shown before: catch up without telling.
+            view.book.apply(levels)
+            view.book.update_id = seen
+            return
+        self._events += 1
+        if not view.streamed:
+            self._restored()
+        view.on_book(levels)
+
+    def on_book_lost(self, instrument: InstrumentId) -> None:
+        """Learn that a change of a book was missed."""
+        view = self._views[instrument]
+        view.book.invalidate()
+        view.stats.resyncs += 1
+        log.warning("Order book lost its sequence; it is synced anew", instrument=instrument)
 
     # --- the tasks
 
@@ -135,12 +191,18 @@ class Feed(FeedSink):
         self._went_down.set()
         if self.down:
             return
-        self.down = True
         log.warning("Market data lost: strategies are told, polling begins", feed=self.name)
         for view in self._views.values():
+            view.streamed = False
             view.book.invalidate()
             for tap in view.stale_taps:
                 tap(view.instrument)
+
+    def _restored(self) -> None:
+        for view in self._views.values():
+            view.streamed = True
+            view.polled_at = None
+        log.info("Market data flows", feed=self.name)
 
 
 class _PollSink:
@@ -162,12 +224,7 @@ class _PollSink:
         last = view.quote
         if last is not None and _prices(last) == _prices(quote):
             return
-        view.quote = quote
-        view.stats.quotes += 1
-        for tap in view.market_taps:
-            tap(quote)
-        for tap in view.quote_taps:
-            tap(quote)
+        view.on_quote(quote)
 
     def on_trade(self, trade: Trade) -> None:
         view = self._views[trade.instrument]
@@ -176,9 +233,7 @@ class _PollSink:
         view.trade_id = trade.trade_id
         if trade.instrument in self._unheard:
             return
-        view.stats.trades += 1
-        for tap in view.trade_taps:
-            tap(trade)
+        view.on_trade(trade)
 
     def on_book(self, levels: BookLevels) -> None:
         """Polling brings no books."""

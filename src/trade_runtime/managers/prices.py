@@ -24,7 +24,7 @@ from trade_runtime.lifecycle.supervision import supervise
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.feed import Feed
 from trade_runtime.managers.venues import VenueManager
-from trade_runtime.managers.view import FeedSink, InstrumentView
+from trade_runtime.managers.view import InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.market import Bar, Quote
@@ -48,7 +48,6 @@ class Prices:
     ) -> None:
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.views: dict[InstrumentId, InstrumentView] = {}
-        self.feeds: Mapping[VenueName, FeedSink] = {}
         self._settings = settings
         self._time = time
         self._arrived: dict[InstrumentId, float] = {}
@@ -76,10 +75,10 @@ class Prices:
 
     def is_fresh(self, instrument: InstrumentId) -> bool:
         """Whether the last quote is one to trade on: streamed, or polled a moment ago."""
-        feed = self.feeds[venue_of(instrument)]
-        if not feed.down:
+        view = self.views[instrument]
+        if view.streamed:
             return True
-        polled_at = self.views[instrument].polled_at
+        polled_at = view.polled_at
         return polled_at is not None and self._time() - polled_at <= self._settings.stale_after_secs
 
     def market_price(self, instrument: InstrumentId, side: Side) -> Decimal | None:
@@ -122,8 +121,6 @@ class Prices:
 class PriceManager(Prices):
     """The markets, and the tasks that follow them. Made by `open_prices`."""
 
-    feeds: dict[VenueName, Feed]
-
     def __init__(
         self,
         settings: PriceSettings,
@@ -132,7 +129,7 @@ class PriceManager(Prices):
         rng: random.Random,
     ) -> None:
         super().__init__(settings)
-        self.feeds = {}
+        self.feeds: dict[VenueName, Feed] = {}
         self.sources: dict[VenueName, MarketData] = {}
         """By venue, whose market data drives its instruments."""
         self._supervision = supervision

@@ -1,23 +1,18 @@
-"""What is known of a market, and who is told: the way of an event from a source to the strategies.
+"""What is known of a market, and who is told: the way of an event to the strategies.
 
-Plain calls, with no clock read on the way, live and in a backtest. What a strategy sees never goes
-back in time: a quote, a trade or a book that is not newer than the last is dropped, so a source
-that starts again from an earlier point repeats nothing.
+Plain calls, with no clock read on the way, the same for what a stream brings, what polling brings,
+and what the history of a backtest holds. Whether an event is new is for its source to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 
 import attrs
-import structlog
 
 from trade_runtime.machines.order_book import OrderBook
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import BookLevels, Quote, Trade
-
-log = structlog.get_logger("prices")
-
 
 NO_TRADE = -1
 """The id before the first trade: every trade is newer."""
@@ -48,6 +43,7 @@ class InstrumentView:
         "quote_taps",
         "stale_taps",
         "stats",
+        "streamed",
         "trade_id",
         "trade_taps",
         "update_id",
@@ -60,6 +56,8 @@ class InstrumentView:
         self.stats = MarketStats()
         self.update_id = 0
         self.trade_id = NO_TRADE
+        self.streamed = False
+        """A stream serves, or a history; else it is stale unless polling brings quotes."""
         self.polled_at: float | None = None
         """When polling last brought a quote, on trio's clock; None while the stream serves."""
         self.market_taps: list[Callable[[Quote], None]] = []
@@ -70,85 +68,26 @@ class InstrumentView:
         self.book_taps: list[Callable[[OrderBook], None]] = []
         self.stale_taps: list[Callable[[InstrumentId], None]] = []
 
-
-class FeedSink:
-    """A `MarketSink`: hands the events of one venue's instruments on.
-
-    Args:
-        name: of the venue whose instruments it serves.
-        instruments: which.
-        views: where the events go, by instrument.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        instruments: Collection[InstrumentId],
-        views: Mapping[InstrumentId, InstrumentView],
-    ) -> None:
-        self.name = name
-        self.down = True
-        """No stream serves: the instruments are stale unless polling brings quotes."""
-        self._views = {i: views[i] for i in instruments}
-        self._events = 0
-
     def on_quote(self, quote: Quote) -> None:
-        """Take a quote of the stream."""
-        view = self._views[quote.instrument]
-        if quote.update_id:
-            if quote.update_id <= view.update_id:
-                return
-            view.update_id = quote.update_id
-        self._events += 1
-        if self.down:
-            self._restored()
-        view.quote = quote
-        view.stats.quotes += 1
-        for tap in view.market_taps:
+        """Hand a new quote on."""
+        self.quote = quote
+        self.stats.quotes += 1
+        for tap in self.market_taps:
             tap(quote)
-        for tap in view.quote_taps:
+        for tap in self.quote_taps:
             tap(quote)
 
     def on_trade(self, trade: Trade) -> None:
-        """Take a trade of the stream."""
-        view = self._views[trade.instrument]
-        if trade.trade_id <= view.trade_id:
-            return
-        view.trade_id = trade.trade_id
-        self._events += 1
-        if self.down:
-            self._restored()
-        view.stats.trades += 1
-        for tap in view.trade_taps:
+        """Hand a new trade on."""
+        self.stats.trades += 1
+        for tap in self.trade_taps:
             tap(trade)
 
     def on_book(self, levels: BookLevels) -> None:
-        """Take a snapshot or a change of a book."""
-        view = self._views[levels.instrument]
-        seen = view.book.update_id
-        shown = view.book.apply(levels)
-        if levels.update_id <= seen:
-            # The source is behind what was shown before: catch up without telling.
-            view.book.update_id = seen
-            return
-        self._events += 1
-        if self.down:
-            self._restored()
+        """Take a snapshot or a change of the book, and show the book if it is whole."""
+        shown = self.book.apply(levels)
         if not levels.snapshot:
-            view.stats.book_updates += 1
+            self.stats.book_updates += 1
         if shown:
-            for tap in view.book_taps:
-                tap(view.book)
-
-    def on_book_lost(self, instrument: InstrumentId) -> None:
-        """Learn that a change of a book was missed."""
-        view = self._views[instrument]
-        view.book.invalidate()
-        view.stats.resyncs += 1
-        log.warning("Order book lost its sequence; it is synced anew", instrument=instrument)
-
-    def _restored(self) -> None:
-        self.down = False
-        for view in self._views.values():
-            view.polled_at = None
-        log.info("Market data flows", feed=self.name)
+            for tap in self.book_taps:
+                tap(self.book)
