@@ -106,10 +106,10 @@ def test_fees_are_kept_by_currency_beside_the_average() -> None:
 def test_positions_belong_to_the_strategy_whose_fills_made_them() -> None:
     """Two strategies in one instrument have two positions; a flat one is not open."""
     ledger = Ledger()
-    ledger.apply(MAKER, fill())
-    ledger.apply(TAKER, fill(side=SELL, quantity="2"))
-    ledger.apply(TAKER, fill(instrument=BTC))
-    ledger.apply(TAKER, fill(instrument=BTC, side=SELL))
+    ledger.position(MAKER, ETH).apply(fill())
+    ledger.position(TAKER, ETH).apply(fill(side=SELL, quantity="2"))
+    ledger.position(TAKER, BTC).apply(fill(instrument=BTC))
+    ledger.position(TAKER, BTC).apply(fill(instrument=BTC, side=SELL))
     assert [(MAKER, Decimal(1)), (TAKER, Decimal(-2))] == [
         (p.strategy, p.quantity) for p in ledger.open()
     ]

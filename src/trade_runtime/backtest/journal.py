@@ -36,9 +36,9 @@ class MemoryJournal:
             InvalidTransition: the event cannot follow from what was before; nothing was changed.
         """
         self.seq += 1
-        if isinstance(event, Fill):
+        if type(event) is Fill:
             return self._fill(event)
-        if isinstance(event, OrderRejected):
+        if type(event) is OrderRejected:
             self.rejected += 1
         return self.trading.apply(event)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from functools import partial
+from typing import TypeVar
 
 from trade_runtime.backtest.clock import HistoryClock
 from trade_runtime.machines.alarms import NEVER, Alarms
@@ -18,6 +19,10 @@ from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import OrderSpec
 from trade_runtime.protocols import Simulated
+
+
+What = TypeVar("What", OrderSpec, ClientOrderId)
+"""What a request is about."""
 
 
 class Wire(Alarms):
@@ -53,14 +58,18 @@ class SimulatedVenue:
         self._tell = tell
         self._latency_ns = exchange.latency_ns
         self._expiry_ns = NEVER
+        self._dated = False
+        """An order with a date was sent: from then on dates are watched."""
 
     def submit(self, order: OrderSpec) -> None:
         """Send a new order."""
-        self._send(partial(self.exchange.submit, order))
+        self._send(self.exchange.submit, order)
+        if order.expire_ns:
+            self._dated = True
 
     def cancel(self, client_order_id: ClientOrderId) -> None:
         """Send a cancel."""
-        self._send(partial(self.exchange.cancel, client_order_id))
+        self._send(self.exchange.cancel, client_order_id)
 
     def amend(
         self,
@@ -71,15 +80,10 @@ class SimulatedVenue:
         trigger_price: Decimal | None,
     ) -> None:
         """Send new numbers for an order."""
-        self._send(
-            partial(
-                self.exchange.amend,
-                client_order_id,
-                quantity=quantity,
-                price=price,
-                trigger_price=trigger_price,
-            )
+        amend = partial(
+            self.exchange.amend, quantity=quantity, price=price, trigger_price=trigger_price
         )
+        self._send(amend, client_order_id)
 
     def adopt(self, instruments: Collection[Instrument]) -> None:
         """Learn the instruments to trade."""
@@ -95,25 +99,25 @@ class SimulatedVenue:
         if events := self.exchange.on_trade(trade):
             self._tell_all(events)
 
-    def _send(self, request: Callable[[], Iterable[VenueEvent]]) -> None:
+    def _send(self, request: Callable[[What], Iterable[VenueEvent]], what: What) -> None:
         self._wire.requests += 1
-        self._wire.set(self._clock.ns + self._latency_ns, partial(self._land, request))
+        self._wire.set(self._clock.ns + self._latency_ns, partial(self._land, request, what))
 
-    def _land(self, request: Callable[[], Iterable[VenueEvent]], now_ns: int) -> None:
+    def _land(
+        self, request: Callable[[What], Iterable[VenueEvent]], what: What, now_ns: int
+    ) -> None:
+        # What has a date that came ends before what arrives: the exchange sees to that.
         self._wire.requests -= 1
-        self._expire(now_ns)  # what has a date ends before what arrives in that nanosecond
-        self._tell_all(request())
-        self._watch_dates()
+        tell = self._tell
+        for event in request(what):
+            tell(event)
+        if self._dated:
+            self._watch_dates()
 
     def _on_date(self, now_ns: int) -> None:
         self._expiry_ns = NEVER
-        self._expire(now_ns)
+        self._tell_all(self.exchange.expire(now_ns))
         self._watch_dates()
-
-    def _expire(self, now_ns: int) -> None:
-        due_ns = self.exchange.next_expiry_ns
-        if due_ns is not None and due_ns <= now_ns:
-            self._tell_all(self.exchange.expire(now_ns))
 
     def _watch_dates(self) -> None:
         due_ns = self.exchange.next_expiry_ns

@@ -11,29 +11,59 @@ position went away by another order may still fill, and open one.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from decimal import Decimal
 
 from trade_runtime.machines.order import Order
-from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName
 from trade_runtime.model.orders import SIDES, ZERO, OrderSpec, Side
 
-_Own = tuple[StrategyName, InstrumentId, Side]
+
+class _Market:
+    """Of an instrument, by side: what is still to be filled of all entry orders, and what the
+    positions of all strategies add up to, with what their stops could make of them.
+    """
+
+    __slots__ = ("entries", "held")
+
+    def __init__(self) -> None:
+        self.entries = dict.fromkeys(SIDES, ZERO)
+        self.held = dict.fromkeys(SIDES, ZERO)
+
+
+class _Own:
+    """A strategy's share in that: its signed position; by side, what is still to be filled of its
+    stops and of its entry orders, and its part of what is held.
+    """
+
+    __slots__ = ("entries", "held", "market", "position", "stops")
+
+    def __init__(self, market: _Market) -> None:
+        self.market = market
+        self.position = ZERO
+        self.stops = dict.fromkeys(SIDES, ZERO)
+        self.entries = dict.fromkeys(SIDES, ZERO)
+        self.held = dict.fromkeys(SIDES, ZERO)
+
+    def reach(self, side: Side, stops: Decimal) -> Decimal:
+        """Return how far the position could go on a side if so much of stops filled there."""
+        reach = (self.position if side is Side.BUY else -self.position) + stops
+        return reach if reach > 0 else ZERO
+
+    def recount(self, side: Side) -> None:
+        """Count the position and its stops on a side as they are now."""
+        now, before = self.reach(side, self.stops[side]), self.held[side]
+        if now != before:
+            self.held[side] = now
+            self.market.held[side] += now - before
 
 
 class Exposure:
     """Sums over live orders and positions; constant work for each change."""
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[InstrumentId, Side], Decimal] = defaultdict(lambda: ZERO)
-        self._counted: dict[str, Decimal] = {}
-        self._stops: dict[_Own, Decimal] = {}
-        self._positions: dict[tuple[StrategyName, InstrumentId], Decimal] = {}
-        # Of a strategy on a side: its position there, or what its stops could make of it.
-        self._own: dict[_Own, Decimal] = {}
-        self._held: dict[tuple[InstrumentId, Side], Decimal] = defaultdict(lambda: ZERO)
-        # Of a strategy on a side: what is still to be filled of its entry orders.
-        self._own_entries: dict[_Own, Decimal] = defaultdict(lambda: ZERO)
+        self._counted: dict[ClientOrderId, Decimal] = {}
+        self._markets: dict[InstrumentId, _Market] = {}
+        self._owns: dict[tuple[StrategyName, InstrumentId], _Own] = {}
 
     @property
     def live_orders(self) -> int:
@@ -42,53 +72,46 @@ class Exposure:
 
     def order_changed(self, order: Order) -> None:
         """Count what is left of an order; nothing once it ended and all its fills are booked."""
-        spec = order.spec
-        before = self._counted.get(spec.client_order_id)
+        before = self._counted.get(order.id)
         if order.settled:
             if before is None:
                 return
-            del self._counted[spec.client_order_id]
+            del self._counted[order.id]
             change = -before
         else:
             now = order.outstanding
             if now == before:
                 return
-            self._counted[spec.client_order_id] = now
+            self._counted[order.id] = now
             change = now if before is None else now - before
         if not change:
             return
+        spec, own = order.spec, self._own(order.strategy, order.instrument)
+        side = spec.side
         if spec.protective:
-            key = spec.strategy, spec.instrument, spec.side
-            self._stops[key] = self._stops.get(key, ZERO) + change
-            self._recount(*key)
+            own.stops[side] += change
+            own.recount(side)
         else:
-            self._entries[spec.instrument, spec.side] += change
-            self._own_entries[spec.strategy, spec.instrument, spec.side] += change
+            own.entries[side] += change
+            own.market.entries[side] += change
 
     def position_changed(
         self, strategy: StrategyName, instrument: InstrumentId, quantity: Decimal
     ) -> None:
         """Count a strategy's position, which now is `quantity`."""
-        self._positions[strategy, instrument] = quantity
+        own = self._own(strategy, instrument)
+        own.position = quantity
         for side in SIDES:
-            key = strategy, instrument, side
             # Most often there is nothing on one side, before and after.
-            if key in self._stops or self._own.get(key) or (quantity > 0) is (side is Side.BUY):
-                self._recount(strategy, instrument, side)
+            if own.stops[side] or own.held[side] or (quantity > 0) is (side is Side.BUY):
+                own.recount(side)
 
-    def _recount(self, strategy: StrategyName, instrument: InstrumentId, side: Side) -> None:
-        key = strategy, instrument, side
-        now = self._reach(key, self._stops.get(key, ZERO))
-        before = self._own.get(key, ZERO)
-        if now != before:
-            self._held[instrument, side] += now - before
-            self._own[key] = now
-
-    def _reach(self, key: _Own, stops: Decimal) -> Decimal:
-        strategy, instrument, side = key
-        position = self._positions.get((strategy, instrument), ZERO)
-        reach = (position if side is Side.BUY else -position) + stops
-        return reach if reach > 0 else ZERO
+    def _own(self, strategy: StrategyName, instrument: InstrumentId) -> _Own:
+        own = self._owns.get((strategy, instrument))
+        if own is None:
+            market = self._markets.setdefault(instrument, _Market())
+            own = self._owns[strategy, instrument] = _Own(market)
+        return own
 
     def worst(self, instrument: InstrumentId, side: Side) -> Decimal:
         """Return the largest position on `side` that fills of live orders could lead to.
@@ -96,23 +119,20 @@ class Exposure:
         Positions of the other side give no room, because each keeps a protective stop that may fill
         in the same moment: so no interleaving of fills exceeds this sum.
         """
-        return self._held[instrument, side] + self._entries[instrument, side]
+        market = self._markets.get(instrument)
+        return ZERO if market is None else market.held[side] + market.entries[side]
 
     def worst_with(self, spec: OrderSpec) -> Decimal:
         """Return what `worst` would be on the side of an order that is asked for."""
-        worst = self.worst(spec.instrument, spec.side)
+        side, worst = spec.side, self.worst(spec.instrument, spec.side)
         if not spec.protective:
             return worst + spec.quantity
-        key = spec.strategy, spec.instrument, spec.side
-        return (
-            worst
-            + self._reach(key, self._stops.get(key, ZERO) + spec.quantity)
-            - self._own.get(key, ZERO)
-        )
+        own = self._own(spec.strategy, spec.instrument)
+        return worst + own.reach(side, own.stops[side] + spec.quantity) - own.held[side]
 
     def closes(self, spec: OrderSpec) -> bool:
         """Tell whether an order by itself can only make its strategy's position smaller."""
-        position = self._positions.get((spec.strategy, spec.instrument), ZERO)
+        position = self._own(spec.strategy, spec.instrument).position
         return spec.quantity <= -spec.side.sign * position
 
     def reduces(self, spec: OrderSpec) -> bool:
@@ -120,6 +140,5 @@ class Exposure:
         that strategy's entry orders on its side that are live: so that two which close the same
         position do not turn it over.
         """
-        position = self._positions.get((spec.strategy, spec.instrument), ZERO)
-        coming = self._own_entries.get((spec.strategy, spec.instrument, spec.side), ZERO)
-        return spec.quantity + coming <= -spec.side.sign * position
+        own = self._own(spec.strategy, spec.instrument)
+        return spec.quantity + own.entries[spec.side] <= -spec.side.sign * own.position

@@ -93,15 +93,9 @@ class Ledger:
 
     def position(self, strategy: StrategyName, instrument: InstrumentId) -> Position:
         """Return a strategy's position, flat where it never traded."""
-        key = strategy, instrument
-        if key not in self._positions:
-            self._positions[key] = Position(strategy, instrument)
-        return self._positions[key]
-
-    def apply(self, strategy: StrategyName, fill: Fill) -> Position:
-        """Book a fill to its strategy."""
-        position = self.position(strategy, fill.instrument)
-        position.apply(fill)
+        position = self._positions.get((strategy, instrument))
+        if position is None:
+            position = self._positions[strategy, instrument] = Position(strategy, instrument)
         return position
 
     def __iter__(self) -> Iterator[Position]:

@@ -47,8 +47,10 @@ class RiskLimits:
 
     @classmethod
     def of(cls, settings: RiskSettings) -> RiskLimits:
-        """Return the limits that `[risk]` sets."""
-        return cls(**{field.name: getattr(settings, field.name) for field in attrs.fields(cls)})
+        """Return the limits that `[risk]` sets; its tables as dicts, which answer fastest."""
+        limits = {field.name: getattr(settings, field.name) for field in attrs.fields(cls)}
+        tables = {name: dict(table) for name, table in limits.items() if isinstance(table, Mapping)}
+        return cls(**limits | tables)
 
 
 class Markets(Protocol):

@@ -139,6 +139,8 @@ class Order:
         "cancel_requested",
         "closed_filled",
         "filled",
+        "id",
+        "instrument",
         "is_live",
         "may_have_left",
         "notional",
@@ -149,6 +151,7 @@ class Order:
         "released",
         "spec",
         "state",
+        "strategy",
         "trade_ids",
         "trigger_price",
         "venue_order_id",
@@ -156,6 +159,12 @@ class Order:
 
     def __init__(self, spec: OrderSpec) -> None:
         self.spec = spec
+        self.id = spec.client_order_id
+        """Our id of it."""
+        self.strategy = spec.strategy
+        """Whose it is."""
+        self.instrument = spec.instrument
+        """Where it is."""
         waits_here = spec.parent is not None or spec.emulated
         self.state = OrderState.HELD if waits_here else OrderState.PENDING
         self.is_live = True
@@ -185,21 +194,6 @@ class Order:
         self.reason = ""
         """Why it was rejected, cancelled, dropped, or is unknown."""
         self.trade_ids: set[TradeId] = set()
-
-    @property
-    def id(self) -> ClientOrderId:
-        """Our id of it."""
-        return self.spec.client_order_id
-
-    @property
-    def strategy(self) -> StrategyName:
-        """Whose it is."""
-        return self.spec.strategy
-
-    @property
-    def instrument(self) -> InstrumentId:
-        """Where it is."""
-        return self.spec.instrument
 
     @property
     def side(self) -> Side:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 from trade_runtime.model.ids import ClientOrderId
 
@@ -18,9 +19,15 @@ def new_tag(rng: random.Random) -> str:
 
 def order_id(tag: str, number: int) -> ClientOrderId:
     """Return the id of the order of that number: as short as venues want ids to be."""
+    high, low = divmod(number, 36)
+    return ClientOrderId(f"{tag}-{_digits(high)}{_BASE36[low]}")
+
+
+@lru_cache(maxsize=64)  # of 36 orders in a row it is the same
+def _digits(number: int) -> str:
+    """Return a number in base 36; nothing for 0."""
     text = ""
-    while True:
+    while number:
         number, digit = divmod(number, 36)
         text = _BASE36[digit] + text
-        if not number:
-            return ClientOrderId(f"{tag}-{text}")
+    return text

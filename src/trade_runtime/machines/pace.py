@@ -68,6 +68,8 @@ class Pace:
             if limit is not None
         ]
         self._duplicate_ns = round(duplicate_secs * SECOND_NS)
+        self.limited = bool(self._windows or self._duplicate_ns)
+        """There is a limit, so that orders and cancels are to be counted."""
         self._seen: dict[_Likeness, int] = {}
 
     def too_fast(self, now_ns: int) -> str | None:
@@ -80,8 +82,6 @@ class Pace:
 
     def repeated(self, order: OrderSpec) -> str | None:
         """Return in words that an identical order passed a moment ago, or None."""
-        if not self._duplicate_ns:
-            return None
         seen_ns = self._seen.get(_likeness(order))
         if seen_ns is None or not 0 <= order.created_ns - seen_ns < self._duplicate_ns:
             return None

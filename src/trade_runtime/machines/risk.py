@@ -86,7 +86,8 @@ class RiskGate:
 
     def passed(self, order: OrderSpec) -> None:
         """Count an order that passed and was recorded: for the pace, and to know it again."""
-        self._pace.remember(order)
+        if self._pace.limited:
+            self._pace.remember(order)
 
     def cancelled(self, now_ns: int) -> None:
         """Count a cancel: none is held back, and each takes its part of the pace."""
@@ -126,15 +127,16 @@ class RiskGate:
     @staticmethod
     def _check_grid(order: OrderSpec, instrument: Instrument) -> None:
         try:
-            instrument.quantity(order.quantity)
+            instrument.check_quantity(order.quantity)
         except OffGrid as error:
             raise OrderRefused("lot", str(error)) from None
-        for price in (order.price, order.trigger_price):
-            if price is not None:
-                try:
-                    instrument.price(price)
-                except OffGrid as error:
-                    raise OrderRefused("tick", str(error)) from None
+        try:
+            if order.price is not None:
+                instrument.check_price(order.price)
+            if order.trigger_price is not None:
+                instrument.check_price(order.trigger_price)
+        except OffGrid as error:
+            raise OrderRefused("tick", str(error)) from None
 
     def _check_limits(
         self,
@@ -159,7 +161,7 @@ class RiskGate:
                 self._check_collar(order, market_price)
             if not order.reduce_only:
                 self._check_entry(order, instrument, notional, amends)
-            elif (order.strategy, order.instrument) not in self.closing and amends is None:
+            elif amends is None and (order.strategy, order.instrument) not in self.closing:
                 self._check_repeated(order)
         elif self._exposure.closes(order):
             return
@@ -212,9 +214,10 @@ class RiskGate:
                 raise OrderRefused(
                     "risk", f"{live} orders are live: max_open_orders {limits.max_open_orders}"
                 )
-        if (fast := self._pace.too_fast(order.created_ns)) is not None:
-            raise OrderRefused("risk", fast)
-        self._check_repeated(order)
+        if self._pace.limited:
+            if (fast := self._pace.too_fast(order.created_ns)) is not None:
+                raise OrderRefused("risk", fast)
+            self._check_repeated(order)
 
     def _check_repeated(self, order: OrderSpec) -> None:
         if (repeated := self._pace.repeated(order)) is not None:

@@ -212,15 +212,22 @@ class TradingState:
     def _intent(self, spec: OrderSpec) -> Order:
         order = Order(spec)
         self.orders[spec.client_order_id] = order
-        self._live_of.setdefault(spec.strategy, {})[spec.client_order_id] = order
+        self._own(spec.strategy)[order.id] = order
         self.intents += 1
         self.exposure.order_changed(order)
         if spec.parent is not None:
             self.children.setdefault(spec.parent, {})[order.id] = order
         if spec.oco:
             self.groups.setdefault(spec.oco, {})[order.id] = order
-        self._declare(order)
+        if spec.protective:
+            self._declare(order)
         return order
+
+    def _own(self, strategy: StrategyName) -> dict[ClientOrderId, Order]:
+        own = self._live_of.get(strategy)
+        if own is None:
+            own = self._live_of[strategy] = {}
+        return own
 
     def _declare(self, order: Order) -> None:
         """Count an order that leaves for the venue as the protection that it is meant to be. One
@@ -300,15 +307,15 @@ class TradingState:
         if order is None or not order.apply_fill(fill):
             return None
         self.fills += 1
-        if order.id in self.children:
-            for child in self.children[order.id].values():
+        if self.children:
+            for child in self.children.get(order.id, {}).values():
                 child.ready = order.filled
         venue = venue_of(fill.instrument)
         if fill.ts_ns > self.last_fill_ns.get(venue, 0):
             self.last_fill_ns[venue] = fill.ts_ns
         position = self.ledger.position(order.strategy, fill.instrument)
         before, realised = position.quantity, position.realised
-        self.ledger.apply(order.strategy, fill)
+        position.apply(fill)
         self.profits.filled(position, fill, before, position.realised - realised)
         self.exposure.position_changed(order.strategy, fill.instrument, position.quantity)
         if before and before * position.quantity <= 0:  # closed, or turned over
@@ -321,10 +328,7 @@ class TradingState:
     def _changed(self, order: Order) -> None:
         self.exposure.order_changed(order)
         spec = order.spec
-        own = self._live_of.get(spec.strategy)
-        if own is None:
-            own = self._live_of[spec.strategy] = {}
-        _keep(own, order)
+        _keep(self._own(order.strategy), order)
         if spec.protective and not spec.emulated and order.state is not OrderState.HELD:
             _keep(self._stops.setdefault((spec.strategy, spec.instrument), {}), order)
         if spec.parent is not None:

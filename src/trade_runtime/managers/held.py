@@ -23,7 +23,7 @@ from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.ids import ClientOrderId, InstrumentId
 from trade_runtime.model.instrument import exact
 from trade_runtime.model.market import Quote
-from trade_runtime.model.orders import PROFIT_TYPES, ZERO, OrderType, Side, TimeInForce
+from trade_runtime.model.orders import ZERO, OrderType, Side, TimeInForce
 from trade_runtime.protocols import Capabilities
 
 log = structlog.get_logger("orders")
@@ -48,7 +48,7 @@ class _Watched:
         if spec.type is OrderType.TRAILING_STOP and spec.trail is not None:
             best = market + spec.side.sign * spec.trail
             self.trigger = (min if spec.side is Side.BUY else max)(self.trigger, best)
-        rises = (spec.side is Side.BUY) is not (spec.type in PROFIT_TYPES)
+        rises = (spec.side is Side.BUY) is not (spec.type.takes_profit)
         return market >= self.trigger if rises else market <= self.trigger
 
 

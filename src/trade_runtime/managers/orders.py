@@ -148,9 +148,10 @@ class OrderManager(Steering):
             if self._state.failed is not None:
                 raise OrderRefused("halted", "the store failed: an intent could not be recorded")
             spec = self._fit(spec, rules, parent)
+            market = self.prices.market_price(instrument, spec.side)
             if parent is None:
-                self._check_now(spec)
-            self.gate.check(spec, rules, self.prices.market_price(instrument, spec.side))
+                self._check_now(spec, market)
+            self.gate.check(spec, rules, market)
         except OrderRefused:
             self.refused += 1
             raise
@@ -213,15 +214,15 @@ class OrderManager(Steering):
         up = spec.side is Side.BUY
         return rules.round_price(market + spec.side.sign * spec.trail, up=up)
 
-    def _check_now(self, spec: OrderSpec) -> None:
-        """Refuse an order that could not be sent at this moment."""
+    def _check_now(self, spec: OrderSpec, market: Decimal | None) -> None:
+        """Refuse an order that could not be sent at this moment; `market` is its price there."""
         if spec.protective:
             # It may overlap with a stop that is about to be replaced, and before the halt with an
             # entry that is not filled yet.
             if self.gate.halted is not None:
                 self._check_closes(spec, "halted")
             return
-        if not self.prices.is_fresh(spec.instrument):
+        if market is None and not self.prices.is_fresh(spec.instrument):
             raise OrderRefused("stale", f"market data of {spec.instrument} is stale")
         if spec.reduce_only:
             self._check_closes(spec, "risk")
@@ -230,8 +231,8 @@ class OrderManager(Steering):
         """Let an order go that was held; where it may not go any more, it is dropped."""
         spec = replace(order.spec, quantity=quantity)
         try:
-            self._check_now(spec)
             market = self.prices.market_price(spec.instrument, spec.side)
+            self._check_now(spec, market)
             self.gate.check(spec, self.instrument(spec.instrument), market)
         except OrderRefused as refused:
             log.warning("A held order may not leave", order=order.id, detail=str(refused))

@@ -35,8 +35,6 @@ log = structlog.get_logger("orders")
 WATCH_SECS = 0.1
 """How often overdue outcomes are looked for."""
 
-OrderEvent = OrderAccepted | OrderRejected | OrderClosed | OrderAmended | AmendRejected
-
 _UNTOLD = (OrderState.SENT, OrderState.UNKNOWN, OrderState.DROPPED)
 """The states in which a venue's word that it holds an order is news."""
 
@@ -107,7 +105,7 @@ class Outcomes:
         self._ack_due: deque[tuple[float, Order]] = deque()
         self._cancel_due: deque[tuple[float, Order]] = deque()
         self._amend_due: deque[tuple[float, Order, AmendRequested]] = deque()
-        self._on: dict[type, Callable[[Any], None]] = {
+        self._on: dict[type, Callable[[Any, Order | None], None]] = {
             Fill: self._on_fill,
             OrderAccepted: self._on_accepted,
             OrderRejected: self._on_rejected,
@@ -119,53 +117,47 @@ class Outcomes:
 
     def on_event(self, event: VenueEvent) -> None:
         """Take what a venue tells: late, double and out of order as it may be."""
-        if not self.trading.is_ours(event.client_order_id):
+        order_id, trading = event.client_order_id, self.trading
+        # None where it ended and is settled: this comes late.
+        order = trading.orders.get(order_id)
+        if order is None and not trading.is_ours(order_id):
             return  # an order placed by hand or by another program: none of our business
         try:
-            self._on[type(event)](event)
+            self._on[type(event)](event, order)
         except InvalidTransition as error:
             log.error("The venue told what cannot be; it is ignored", error=str(error))
         if self.after_event is not None:
             self.after_event()
-        if self.changed:
-            self.changed.unpark_all()
+        if self._time is not None:  # else nothing is ever overdue, and nobody waits
+            self.sent_at.pop(order_id, None)
+            if self.changed:
+                self.changed.unpark_all()
 
-    def _on_fill(self, fill: Fill) -> None:
-        self.sent_at.pop(fill.client_order_id, None)
+    def _on_fill(self, fill: Fill, order: Order | None) -> None:
         if self.trading.knows_fill(fill):
             self.duplicates += 1
             return
-        order = self._state.record(fill)
         assert order is not None
+        self._state.record(fill)
         self.on_booked()
         self._tell(order, "filled", "", fill.ts_ns)
         listener = self.listeners.get(order.strategy)
         if listener is not None:
             listener.on_fill(fill, order)
 
-    def _known(self, event: OrderEvent) -> Order | None:
-        """Return the order that an event is about; None where it ended and is settled: this came
-        late.
-        """
-        self.sent_at.pop(event.client_order_id, None)
-        return self.trading.orders.get(event.client_order_id)
-
-    def _on_accepted(self, event: OrderAccepted) -> None:
-        order = self._known(event)
+    def _on_accepted(self, event: OrderAccepted, order: Order | None) -> None:
         if order is not None and order.state in _UNTOLD:
             self._state.record(event)
             self._tell(order, "accepted", "", event.ts_ns)
 
-    def _on_rejected(self, event: OrderRejected) -> None:
-        order = self._known(event)
+    def _on_rejected(self, event: OrderRejected, order: Order | None) -> None:
         if order is not None:
             self._state.record(event)
             log.warning("Order rejected", order=order.id, reason=event.reason)
             self.on_rejected()
             self._tell(order, "rejected", event.reason, event.ts_ns)
 
-    def _on_closed(self, event: OrderClosed) -> None:
-        order = self._known(event)
+    def _on_closed(self, event: OrderClosed, order: Order | None) -> None:
         if order is None or (not order.is_live and order.closed_filled == event.filled):
             return
         before = order.state
@@ -175,8 +167,7 @@ class Outcomes:
         if order.state is not before and order.state is not OrderState.FILLED:
             self._tell(order, str(order.state), event.reason, event.ts_ns)
 
-    def _on_cancel_rejected(self, event: CancelRejected) -> None:
-        order = self.trading.orders.get(event.client_order_id)
+    def _on_cancel_rejected(self, event: CancelRejected, order: Order | None) -> None:
         if order is not None:
             # It may rest, or may have filled: only a query tells.
             self._state.record(event)
@@ -184,16 +175,14 @@ class Outcomes:
                 self.in_doubt[order.id] = order
             self._tell(order, "cancel_rejected", event.reason, event.ts_ns)
 
-    def _on_amended(self, event: OrderAmended) -> None:
-        order = self._known(event)
+    def _on_amended(self, event: OrderAmended, order: Order | None) -> None:
         if order is None or not order.is_live:
             return
         if order.amending is not None or not _holds(order, event):
             self._state.record(event)
             self._tell(order, "amended", "", event.ts_ns)
 
-    def _on_amend_rejected(self, event: AmendRejected) -> None:
-        order = self._known(event)
+    def _on_amend_rejected(self, event: AmendRejected, order: Order | None) -> None:
         if order is not None and order.amending is not None:
             self._state.record(event)
             self._tell(order, "amend_rejected", event.reason, event.ts_ns)
@@ -202,7 +191,8 @@ class Outcomes:
         spec = order.spec
         if kind == "filled" or spec.protective:
             self.on_position(spec.strategy, spec.instrument)
-        if spec.oco or spec.parent is not None or order.id in self.trading.children:
+        children = self.trading.children
+        if spec.oco or spec.parent is not None or (children and order.id in children):
             self.on_moved(order)
         listener = self.listeners.get(spec.strategy)
         if listener is not None and listener.hears_orders:

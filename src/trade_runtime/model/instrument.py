@@ -101,9 +101,17 @@ class Instrument:
             OffGrid: it is not above 0 or not on the tick.
         """
         price = exact(value)
+        self.check_price(price)
+        return price
+
+    def check_price(self, price: Decimal) -> None:
+        """Look at a number that is exact already, as `price` does.
+
+        Raises:
+            OffGrid: it is not above 0 or not on the tick.
+        """
         if price <= 0 or price % self.tick:
             raise OffGrid(f"price {price} of {self.id} is not a positive multiple of {self.tick}")
-        return price
 
     def quantity(self, value: Decimal | float | int | str) -> Decimal:
         """Return `value` as an exact quantity.
@@ -112,6 +120,15 @@ class Instrument:
             OffGrid: it is not above 0, not a multiple of the lot, or outside the venue's bounds.
         """
         quantity = exact(value)
+        self.check_quantity(quantity)
+        return quantity
+
+    def check_quantity(self, quantity: Decimal) -> None:
+        """Look at a number that is exact already, as `quantity` does.
+
+        Raises:
+            OffGrid: it is not above 0, not a multiple of the lot, or outside the venue's bounds.
+        """
         if quantity <= 0 or quantity % self.lot:
             raise OffGrid(
                 f"quantity {quantity} of {self.id} is not a positive multiple of {self.lot}"
@@ -120,7 +137,6 @@ class Instrument:
             raise OffGrid(f"quantity {quantity} of {self.id} is below {self.min_quantity}")
         if self.max_quantity is not None and quantity > self.max_quantity:
             raise OffGrid(f"quantity {quantity} of {self.id} is above {self.max_quantity}")
-        return quantity
 
     def round_price(self, value: Decimal | float | int | str, *, up: bool) -> Decimal:
         """Return the nearest price on the tick at or above (`up`) or at or below `value`."""

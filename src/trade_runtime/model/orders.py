@@ -18,10 +18,9 @@ class Side(StrEnum):
     BUY = "buy"
     SELL = "sell"
 
-    @property
-    def sign(self) -> int:
+    def __init__(self, text: str) -> None:
+        self.sign = 1 if text == "buy" else -1
         """+1 for a buy, -1 for a sell."""
-        return 1 if self is Side.BUY else -1
 
     @property
     def opposite(self) -> Side:
@@ -34,7 +33,9 @@ SIDES = (Side.BUY, Side.SELL)
 
 
 class OrderType(StrEnum):
-    """How an order is matched."""
+    """How an order is matched. What is true of a type is worked out once: it is asked of every
+    order.
+    """
 
     MARKET = "market"
     LIMIT = "limit"
@@ -44,21 +45,13 @@ class OrderType(StrEnum):
     TAKE_PROFIT_LIMIT = "take_profit_limit"
     TRAILING_STOP = "trailing_stop"
 
-    @property
-    def waits(self) -> bool:
+    def __init__(self, text: str) -> None:
+        self.waits = text not in ("market", "limit")
         """It sleeps until the market reaches its trigger."""
-        return self in WAITING_TYPES
-
-    @property
-    def has_price(self) -> bool:
+        self.has_price = text.endswith("limit")
         """It has a limit price."""
-        return self in PRICED_TYPES
-
-
-WAITING_TYPES = frozenset(set(OrderType) - {OrderType.MARKET, OrderType.LIMIT})
-PRICED_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
-PROFIT_TYPES = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
-"""They wake when the market moves in favour: a sell when it rises to the trigger."""
+        self.takes_profit = text.startswith("take_profit")
+        """It wakes when the market moves in favour: a sell when it rises to the trigger."""
 
 
 class TimeInForce(StrEnum):

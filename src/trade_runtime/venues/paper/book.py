@@ -141,7 +141,9 @@ class Book:
 
     def available(self, side: Side) -> Decimal:
         """Return the size an order of `side` can still take at the best price, in whole lots."""
-        shown = self.shown(side)
+        shown = self._shown.get(side) if self._priced is self.quote else None
+        if shown is None:
+            shown = self.shown(side)
         return max(ZERO, shown - self.taken[side]) if self.touched else shown
 
     def take(self, side: Side, quantity: Decimal) -> None:

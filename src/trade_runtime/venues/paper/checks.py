@@ -75,7 +75,11 @@ def form(order: OrderSpec, instrument: Instrument) -> str | None:
     ):
         return "post-only is for limit orders that rest"
     try:
-        numbers = [(instrument.quantity(order.quantity), instrument.lot)]
+        quantity = instrument.quantity(order.quantity)
+        if _long(quantity, instrument.lot):
+            return f"{quantity} has more than {FLOAT_DIGITS} digits"
+        if kind is OrderType.MARKET:
+            return None
         prices = [
             instrument.price(p)
             for p in (order.price, order.trigger_price, order.trail)
@@ -83,16 +87,13 @@ def form(order: OrderSpec, instrument: Instrument) -> str | None:
         ]
     except (OffGrid, ValueError) as error:
         return str(error)
-    numbers += [(price, instrument.tick) for price in prices]
-    for number, step in numbers:
-        # Seldom true, and then looked at closely: so many digits above the step are too many.
-        far = number.adjusted() - step.adjusted() >= FLOAT_DIGITS - 1
-        if far and _digits(number) > FLOAT_DIGITS:
-            return f"{number} has more than {FLOAT_DIGITS} digits"
-    if instrument.max_price is not None and max(prices, default=0) > instrument.max_price:
+    for price in prices:
+        if _long(price, instrument.tick):
+            return f"{price} has more than {FLOAT_DIGITS} digits"
+    if instrument.max_price is not None and max(prices) > instrument.max_price:
         return f"price {max(prices)} is above {instrument.max_price}"
-    price = order.price or order.trigger_price
-    return None if price is None else too_small(order, instrument, price)
+    first = order.price or order.trigger_price
+    return None if first is None else too_small(order, instrument, first)
 
 
 def too_small(order: OrderSpec, instrument: Instrument, price: Decimal) -> str | None:
@@ -120,8 +121,12 @@ def first_trigger(order: PaperOrder, book: Book) -> str | None:
     return too_small(order.spec, book.instrument, behind)
 
 
-def _digits(number: Decimal) -> int:
-    return len(number.normalize().as_tuple().digits)
+def _long(number: Decimal, step: Decimal) -> bool:
+    """Tell whether a number has more digits than a float carries."""
+    # Seldom true, and then looked at closely: so many digits above the step are too many.
+    if number.adjusted() - step.adjusted() < FLOAT_DIGITS - 1:
+        return False
+    return len(number.normalize().as_tuple().digits) > FLOAT_DIGITS
 
 
 def market(order: OrderSpec, book: Book) -> str | None:

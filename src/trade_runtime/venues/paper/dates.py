@@ -13,21 +13,20 @@ class Dates:
     def __init__(self) -> None:
         self._keys: list[tuple[int, int]] = []
         self._orders: dict[int, PaperOrder] = {}
-
-    @property
-    def next_ns(self) -> int | None:
+        self.next_ns: int | None = None
         """When the next of them ends; None where there is none."""
-        return self._keys[0][0] if self._keys else None
 
     def add(self, order: PaperOrder) -> None:
         """Keep an order in mind."""
         insort(self._keys, (order.spec.expire_ns, order.seq))
         self._orders[order.seq] = order
+        self.next_ns = self._keys[0][0]
 
     def remove(self, order: PaperOrder) -> None:
         """Forget an order, if it is known."""
         if self._orders.pop(order.seq, None) is not None:
             del self._keys[bisect_left(self._keys, (order.spec.expire_ns, order.seq))]
+            self.next_ns = self._keys[0][0] if self._keys else None
 
     def due(self, now_ns: int) -> list[PaperOrder]:
         """Return those whose date has come by `now_ns`, the eldest date first."""

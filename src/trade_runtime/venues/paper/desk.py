@@ -57,14 +57,15 @@ class Desk:
             book.reducers[order.seq] = order
 
     def reduces(self, book: Book, order: PaperOrder) -> str:
-        """Return why an order that is to reduce a contract's position cannot, or nothing."""
-        if not (book.linear and order.spec.reduce_only) or self._reducible(book, order):
+        """Return why a reduce-only order cannot reduce a contract's position, or nothing."""
+        if not book.linear or self._reducible(book, order):
             return ""
         return REDUCES_NOTHING
 
     def enter(self, turn: Turn, book: Book, order: PaperOrder) -> None:
         """Let an order that has passed every check into the market."""
-        self.funds.join(order)
+        if order.spec.oco:
+            self.funds.join(order)
         if book.linear and order.spec.reduce_only:
             book.reducers[order.seq] = order
             self._hold_to(turn, book, order)
@@ -222,8 +223,9 @@ class Desk:
         turn.touch(order)
         if grouped:
             self._tell_room(turn, book, order)
-        for reducer in list(book.reducers.values()):
-            self._hold_to(turn, book, reducer)
+        if book.reducers:
+            for reducer in list(book.reducers.values()):
+                self._hold_to(turn, book, reducer)
 
     def _reducible(self, book: Book, order: PaperOrder) -> Decimal:
         return self.funds.margin.reducible(book, order.side)

@@ -323,13 +323,14 @@ class PaperExchange:
         if len(self._live) >= MAX_OPEN_ORDERS:
             return checks.TOO_MANY
         reason = (
-            checks.held(spec, self.capabilities, funds.members(order), now_ns)
+            checks.held(spec, self.capabilities, funds.members(order) if spec.oco else (), now_ns)
             or checks.form(spec, book.instrument)
             or checks.market(spec, book)
-            or checks.first_trigger(order, book)
-            or checks.trigger(order, book)
-            or self._desk.reduces(book, order)
         )
+        if not reason and spec.type.waits:
+            reason = checks.first_trigger(order, book) or checks.trigger(order, book)
+        if not reason and spec.reduce_only:
+            reason = self._desk.reduces(book, order)
         if reason:
             return reason
         return "" if funds.covers(book, order) else NO_FUNDS

@@ -23,19 +23,8 @@ _CEILING = decimal.Context(prec=80, rounding=decimal.ROUND_CEILING)
 _HALF = decimal.Context(prec=80, rounding=decimal.ROUND_HALF_EVEN)
 
 
-def times(a: Decimal, b: Decimal) -> Decimal:
-    """Return the exact product."""
-    return _EXACT.multiply(a, b)
-
-
-def plus(a: Decimal, b: Decimal) -> Decimal:
-    """Return the exact sum."""
-    return _EXACT.add(a, b)
-
-
-def minus(a: Decimal, b: Decimal) -> Decimal:
-    """Return the exact difference."""
-    return _EXACT.subtract(a, b)
+times, plus, minus = _EXACT.multiply, _EXACT.add, _EXACT.subtract
+"""The exact product, sum and difference of two numbers."""
 
 
 def rate_of(fee_bps: Decimal) -> Decimal:

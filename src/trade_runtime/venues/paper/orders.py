@@ -14,7 +14,6 @@ import msgspec
 
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, VenueOrderId
 from trade_runtime.model.orders import (
-    PROFIT_TYPES,
     ZERO,
     OrderReport,
     OrderSpec,
@@ -189,7 +188,7 @@ class PaperOrder:
     @property
     def takes_profit(self) -> bool:
         """It wakes when the market moves in its favour."""
-        return self.spec.type in PROFIT_TYPES
+        return self.spec.type.takes_profit
 
     @property
     def trail(self) -> Decimal | None:

@@ -28,6 +28,18 @@ _HISTORY_OF = {
 }
 
 
+class _Written:
+    """What of a turn is only of interest where it will be written."""
+
+    __slots__ = ("currencies", "fills", "history", "positions")
+
+    def __init__(self) -> None:
+        self.history: list[HistoryRow] = []
+        self.fills: list[Fill] = []
+        self.currencies: dict[Currency, None] = {}
+        self.positions: dict[InstrumentId, Position] = {}
+
+
 class Turn:
     """One request or one market event, while it is worked on.
 
@@ -43,38 +55,26 @@ class Turn:
         orders: the orders it changed.
     """
 
-    __slots__ = (
-        "_currencies",
-        "_fills",
-        "_history",
-        "_kept",
-        "_positions",
-        "events",
-        "orders",
-        "seq",
-        "ts_ns",
-    )
+    __slots__ = ("_written", "events", "orders", "seq", "ts_ns")
 
     def __init__(self, seq: int, ts_ns: int, *, kept: bool) -> None:
         self.seq = seq
         self.ts_ns = ts_ns
         self.events: list[VenueEvent] = []
         self.orders: dict[ClientOrderId, PaperOrder] = {}
-        self._kept = kept
-        self._history: list[HistoryRow] = []
-        self._fills: list[Fill] = []
-        self._currencies: dict[Currency, None] = {}
-        self._positions: dict[InstrumentId, Position] = {}
+        self._written = _Written() if kept else None
 
     def note(self, event: str, client_order_id: ClientOrderId, detail: Mapping[str, Any]) -> int:
         """Add a line to the history and return its number. Numbers become text when written."""
         self.seq += 1
-        if self._kept:
+        if self._written is not None:
             told = {
                 name: text_of(value) if isinstance(value, Decimal) else value
                 for name, value in detail.items()
             }
-            self._history.append(HistoryRow(self.seq, self.ts_ns, event, client_order_id, told))
+            self._written.history.append(
+                HistoryRow(self.seq, self.ts_ns, event, client_order_id, told)
+            )
         return self.seq
 
     def touch(self, order: PaperOrder) -> None:
@@ -84,12 +84,13 @@ class Turn:
 
     def spend(self, *currencies: Currency) -> None:
         """Have the balances of `currencies` written as they stand at the end."""
-        if self._kept:
-            self._currencies.update(dict.fromkeys(currencies))
+        if self._written is not None:
+            self._written.currencies.update(dict.fromkeys(currencies))
 
     def hold(self, instrument: InstrumentId, position: Position) -> None:
         """Have what is held of a contract written."""
-        self._positions[instrument] = position
+        if self._written is not None:
+            self._written.positions[instrument] = position
 
     def accept(self, order: PaperOrder) -> None:
         """Take `order` in."""
@@ -141,9 +142,10 @@ class Turn:
             self.ts_ns,
             instrument.multiplier,
         )
-        self._fills.append(execution)
         self.events.append(execution)
-        self.spend(instrument.base, instrument.quote)
+        if self._written is not None:
+            self._written.fills.append(execution)
+            self.spend(instrument.base, instrument.quote)
 
     def close(self, order: PaperOrder, status: ReportStatus, reason: str = "") -> None:
         """End `order`; filled needs no line of its own beside its last fill."""
@@ -156,15 +158,17 @@ class Turn:
 
     def step(self, account: Account) -> Step:
         """Return what is to be written."""
+        written = self._written
+        assert written is not None, "the record keeps nothing"
         return Step(
-            history=self._history,
+            history=written.history,
             orders=[order.row() for order in self.orders.values()],
-            fills=self._fills,
+            fills=written.fills,
             balances={
                 name: Holding(account.total(name), account.locked(name))
-                for name in self._currencies
+                for name in written.currencies
             },
-            positions=self._positions,
+            positions=written.positions,
         )
 
 
