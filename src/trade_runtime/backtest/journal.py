@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from trade_runtime.backtest.result import BookedFill
 from trade_runtime.errors import StoreError
+from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import Order
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.events import Fill, OrderRejected
@@ -21,6 +23,7 @@ class MemoryJournal:
 
     def __init__(self, started: RuntimeStarted) -> None:
         self.trading = TradingState()
+        self.trading.on_fill = self._keep
         self.failed: StoreError | None = None
         self.on_durable: Callable[[int], None] = lambda seq: None
         self.seq = 0
@@ -36,29 +39,18 @@ class MemoryJournal:
             InvalidTransition: the event cannot follow from what was before; nothing was changed.
         """
         self.seq += 1
-        if type(event) is Fill:
-            return self._fill(event)
         if type(event) is OrderRejected:
             self.rejected += 1
         return self.trading.apply(event)
 
-    def _fill(self, fill: Fill) -> Order | None:
-        trading = self.trading
-        order = trading.orders.get(fill.client_order_id)
-        if order is None:
-            return None
-        spec = order.spec
-        position = trading.ledger.position(spec.strategy, fill.instrument)
-        before = position.realised
-        if trading.apply(fill) is not None:
-            self.fills.append(
-                BookedFill(
-                    fill,
-                    spec.strategy,
-                    spec.type,
-                    position.realised - before,
-                    position.quantity,
-                    position.average_price,
-                )
+    def _keep(self, fill: Fill, order: Order, position: Position, realised: Decimal) -> None:
+        self.fills.append(
+            BookedFill(
+                fill,
+                order.strategy,
+                order.type,
+                realised,
+                position.quantity,
+                position.average_price,
             )
-        return order
+        )

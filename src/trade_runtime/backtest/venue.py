@@ -20,7 +20,6 @@ from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import OrderSpec
 from trade_runtime.protocols import Simulated
 
-
 What = TypeVar("What", OrderSpec, ClientOrderId)
 """What a request is about."""
 

@@ -21,7 +21,7 @@ class Alarms:
     def __init__(self) -> None:
         self.next_ns = NEVER
         """When the earliest is due."""
-        self.on_earlier: Callable[[], object] = lambda: None
+        self.on_earlier: Callable[[], object] | None = None
         """Told when an alarm was set that is due before all others. Set by who waits."""
         self._heap: list[tuple[int, int, Callable[[int], None]]] = []
         self._set = 0
@@ -34,7 +34,8 @@ class Alarms:
         heapq.heappush(self._heap, (due_ns, self._set, call))
         if due_ns < self.next_ns:
             self.next_ns = due_ns
-            self.on_earlier()
+            if self.on_earlier is not None:
+                self.on_earlier()
 
     def ring(self, now_ns: int) -> None:
         """Make every call that is due by now; those that they set for now, too."""

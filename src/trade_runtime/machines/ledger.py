@@ -52,14 +52,15 @@ class Position:
         """Return the profit of what is open if it were closed at `price`, before fees."""
         return (price - self.average_price) * self.quantity * self.multiplier
 
-    def apply(self, fill: Fill) -> None:
-        """Take a fill."""
+    def apply(self, fill: Fill) -> Decimal:
+        """Take a fill; return the profit that it realised."""
         fees, currency = self.fees, fill.fee_currency
         fees[currency] = fees[currency] + fill.fee if currency in fees else fill.fee
         self.multiplier = fill.multiplier
         before, quantity = self.quantity, fill.quantity
         buys = fill.side is Side.BUY
         after = before + quantity if buys else before - quantity
+        gain = ZERO
         if not before:
             self.average_price = fill.price
         elif (before > 0) is buys:  # adding to it
@@ -68,7 +69,8 @@ class Position:
         else:
             closed = min(abs(before), quantity)
             gain = (fill.price - self.average_price) * closed * fill.multiplier
-            self.realised += gain if before > 0 else -gain
+            gain = gain if before > 0 else -gain
+            self.realised += gain
             if after * before < 0:  # through zero: what is left opened at this price
                 self.average_price = fill.price
             elif not after:
@@ -78,6 +80,7 @@ class Position:
         elif before * after <= 0:
             self.opened_ns = fill.ts_ns
         self.quantity = after
+        return gain
 
     def __repr__(self) -> str:
         return (

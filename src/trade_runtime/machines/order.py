@@ -25,7 +25,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, TradeId, VenueOrderId
+from trade_runtime.model.ids import TradeId, VenueOrderId
 from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, ReportStatus, Side
 from trade_runtime.model.records import AmendRequested
 
@@ -291,9 +291,9 @@ class Order:
             self.closed_filled = max(filled, self.closed_filled or ZERO)
         if reason and state is not self.state:
             self.reason = reason
-        self._stand(state)
         if state in _AWAY:
             self.may_have_left = True
+        self._stand(state)
 
     def _stand(self, state: OrderState) -> None:
         # Its own fills may say that it is executed in full before the venue does.

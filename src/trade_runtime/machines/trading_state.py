@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, ClassVar
 
 from trade_runtime.machines.exposure import Exposure
-from trade_runtime.machines.ledger import Ledger
+from trade_runtime.machines.ledger import Ledger, Position
 from trade_runtime.machines.order import (
     CLOSING_INPUT,
     InvalidTransition,
@@ -104,6 +104,9 @@ class TradingState:
         """The last process stopped in order."""
         self.latch: LatchSet | None = None
         """What restricts trading until somebody clears it; None while nothing does."""
+        self.on_fill: Callable[[Fill, Order, Position, Decimal], None] | None = None
+        """Told of each fill that was folded in, with the position after it and the profit that it
+        realised, before fees. Set by who keeps the fills."""
         self.profits = Profits()
         """What the limits on losses count from."""
 
@@ -314,15 +317,17 @@ class TradingState:
         if fill.ts_ns > self.last_fill_ns.get(venue, 0):
             self.last_fill_ns[venue] = fill.ts_ns
         position = self.ledger.position(order.strategy, fill.instrument)
-        before, realised = position.quantity, position.realised
-        position.apply(fill)
-        self.profits.filled(position, fill, before, position.realised - realised)
+        before = position.quantity
+        gained = position.apply(fill)
+        self.profits.filled(position, fill, before, gained)
         self.exposure.position_changed(order.strategy, fill.instrument, position.quantity)
         if before and before * position.quantity <= 0:  # closed, or turned over
             key = order.strategy, fill.instrument
             self.stop_price.pop(key, None)
             self.declared.pop(key, None)
         self._changed(order)
+        if self.on_fill is not None:
+            self.on_fill(fill, order, position, gained)
         return order
 
     def _changed(self, order: Order) -> None:

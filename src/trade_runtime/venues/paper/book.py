@@ -136,7 +136,7 @@ class Book:
         if side not in self._shown:
             size = self.quote.ask_size if side is Side.BUY else self.quote.bid_size
             fits = 0 < size < inf
-            self._shown[side] = self.instrument.round_quantity(exact(size)) if fits else ZERO
+            self._shown[side] = self.instrument.round_quantity(size) if fits else ZERO
         return self._shown[side]
 
     def available(self, side: Side) -> Decimal:

@@ -68,16 +68,21 @@ class Funds:
 
     def covers(self, book: Book, order: PaperOrder) -> bool:
         """Whether what is free covers what an order, or its group with it, is to lock."""
-        needed = self._needed(book, order)
         if order.spec.oco:
             needed = self._needed_together(book, {*self.members(order), order})
+        else:
+            needed = self._needed(book, order)
         if book.linear:
             return self.margin.allows(book, order.side, minus(needed, self._locked(order)))
         return needed <= self.purse(book, order)
 
     def purse(self, book: Book, order: PaperOrder) -> Decimal:
         """Return what an order can spend: what is free, and what is locked for it."""
-        free, locked = self._free(funds_currency(book, order.side)), self._locked(order)
+        currency = funds_currency(book, order.side)
+        free = self._account.free(currency)
+        if self.margin.holds(currency):
+            free = minus(free, self.margin.withheld(currency))
+        locked = self._locked(order)
         return plus(free, locked) if locked else free
 
     def join(self, order: PaperOrder) -> None:
@@ -165,10 +170,6 @@ class Funds:
     def _locked(self, order: PaperOrder) -> Decimal:
         group = self.groups.get(order.spec.oco) if order.spec.oco else None
         return order.locked if group is None else group.locked
-
-    def _free(self, currency: Currency) -> Decimal:
-        free, withheld = self._account.free(currency), self.margin.withheld(currency)
-        return minus(free, withheld) if withheld else free
 
     def _change(self, book: Book, side: Side, change: Decimal) -> None:
         if book.linear:

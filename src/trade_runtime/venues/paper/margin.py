@@ -77,10 +77,12 @@ class Margin:
         spare = minus(equity, fee_of(max(change, ZERO), self._reserve))
         return after <= times(spare, self._leverage)
 
+    def holds(self, currency: Currency) -> bool:
+        """Whether any contract settles in `currency`."""
+        return currency in self._books
+
     def withheld(self, currency: Currency) -> Decimal:
         """Return how much of a free balance contracts keep from being spent: margin and losses."""
-        if currency not in self._books:
-            return ZERO
         loss = min(self._unrealised(currency), ZERO)
         return minus(up(self._required(currency) / self._leverage), loss)
 
