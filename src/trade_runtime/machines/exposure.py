@@ -79,11 +79,9 @@ class Exposure:
             del self._counted[order.id]
             change = -before
         else:
-            now = order.outstanding
-            if now == before:
-                return
-            self._counted[order.id] = now
-            change = now if before is None else now - before
+            change = self._counted[order.id] = order.outstanding
+            if before is not None:
+                change -= before
         if not change:
             return
         spec, own = order.spec, self._own(order.strategy, order.instrument)
@@ -124,10 +122,10 @@ class Exposure:
 
     def worst_with(self, spec: OrderSpec) -> Decimal:
         """Return what `worst` would be on the side of an order that is asked for."""
-        side, worst = spec.side, self.worst(spec.instrument, spec.side)
+        side, own = spec.side, self._own(spec.strategy, spec.instrument)
+        worst = own.market.held[side] + own.market.entries[side]
         if not spec.protective:
             return worst + spec.quantity
-        own = self._own(spec.strategy, spec.instrument)
         return worst + own.reach(side, own.stops[side] + spec.quantity) - own.held[side]
 
     def closes(self, spec: OrderSpec) -> bool:

@@ -293,12 +293,8 @@ class Order:
             self.reason = reason
         if state in _AWAY:
             self.may_have_left = True
-        self._stand(state)
-
-    def _stand(self, state: OrderState) -> None:
-        # Its own fills may say that it is executed in full before the venue does.
-        if state is OrderState.OPEN and self.filled >= self.quantity:
-            state = OrderState.FILLED
+        elif state is OrderState.OPEN and self.filled >= self.quantity:
+            state = OrderState.FILLED  # its own fills may say so before the venue does
         self.state = state
         self.is_live = state in LIVE_STATES
 
@@ -347,10 +343,13 @@ class Order:
         state = TRANSITIONS.get((self.state, OrderInput.FILL))
         if state is None:
             raise InvalidTransition(f"order {self.id} is {self.state}: a fill cannot be")
+        if state is OrderState.OPEN and filled >= self.quantity:
+            state = OrderState.FILLED
         self.trade_ids.add(fill.trade_id)
         self.filled = filled
         self.notional += fill.price * fill.quantity
-        self._stand(state)
+        self.state = state
+        self.is_live = state in LIVE_STATES
         return True
 
     def __repr__(self) -> str:

@@ -94,7 +94,7 @@ class Desk:
             funded: that its funds cover it at the present market is known.
         """
         tif = order.spec.tif
-        if tif is TimeInForce.FOK and self._takeable(book, order)[0] < order.quantity:
+        if tif is TimeInForce.FOK and self._takeable(book, order)[1] < order.quantity:
             self._finish(turn, book, order, ReportStatus.EXPIRED, "not fillable at once, in full")
             return
         funded = self.take(turn, book, order, funded=funded)
@@ -162,30 +162,30 @@ class Desk:
 
     def take(self, turn: Turn, book: Book, order: PaperOrder, *, funded: bool = False) -> bool:
         """Take what is displayed; return False where money, not size, was the bound."""
-        quantity, lacking = self._takeable(book, order, funded=funded)
+        best, quantity, lacking = self._takeable(book, order, funded=funded)
         if quantity > 0:
-            best = book.best(order.side)
-            assert best is not None
             book.take(order.side, quantity)
             self._fill(turn, book, order, quantity, best, maker=False)
         return not lacking
 
     def _takeable(
         self, book: Book, order: PaperOrder, *, funded: bool = False
-    ) -> tuple[Decimal, Decimal | None]:
-        """Return how much `order` could take right now, and how much of it no money is left for."""
+    ) -> tuple[Decimal, Decimal, Decimal]:
+        """Return at what price, and how much, `order` could take right now, and how much of that
+        no money is left for.
+        """
         side, limit = order.side, order.price
         best = book.best(side)
         if best is None or (limit is not None and not reaches(best, limit, side)):
-            return ZERO, None
+            return ZERO, ZERO, ZERO
         quantity = min(order.quantity - order.filled, book.available(side))
         if funded or limit is not None or side is Side.SELL or book.linear:
-            return quantity, None
+            return best, quantity, ZERO
         purse = self.funds.purse(book, order)
         if cost(times(quantity, best), self._taker) <= purse:
-            return quantity, None
+            return best, quantity, ZERO
         least = min(quantity, affordable(book.instrument, purse, best, self._taker))
-        return least, quantity - least
+        return best, least, quantity - least
 
     def _fill(
         self,
@@ -220,7 +220,6 @@ class Desk:
             account.move(instrument.quote, minus(notional, fee))
         self.funds.settle(turn, book, order, paid)
         turn.fill(order, instrument, quantity=quantity, price=price, fee=fee, maker=maker)
-        turn.touch(order)
         if grouped:
             self._tell_room(turn, book, order)
         if book.reducers:

@@ -68,18 +68,20 @@ class Turn:
         """Add a line to the history and return its number. Numbers become text when written."""
         self.seq += 1
         if self._written is not None:
-            told = {
-                name: text_of(value) if isinstance(value, Decimal) else value
-                for name, value in detail.items()
-            }
-            self._written.history.append(
-                HistoryRow(self.seq, self.ts_ns, event, client_order_id, told)
-            )
+            self._line(self._written, event, client_order_id, detail)
         return self.seq
+
+    def _line(
+        self, written: _Written, event: str, order_id: ClientOrderId, detail: Mapping[str, Any]
+    ) -> None:
+        told = {
+            name: text_of(value) if isinstance(value, Decimal) else value
+            for name, value in detail.items()
+        }
+        written.history.append(HistoryRow(self.seq, self.ts_ns, event, order_id, told))
 
     def touch(self, order: PaperOrder) -> None:
         """Have `order` written as it stands at the end."""
-        order.updated_ns = self.ts_ns
         self.orders[order.spec.client_order_id] = order
 
     def spend(self, *currencies: Currency) -> None:
@@ -95,8 +97,10 @@ class Turn:
     def accept(self, order: PaperOrder) -> None:
         """Take `order` in."""
         name = order.spec.client_order_id
-        self.note("accept", name, {"venue_order_id": order.venue_order_id})
-        self.touch(order)
+        self.seq += 1
+        self.orders[name] = order
+        if self._written is not None:
+            self._line(self._written, "accept", name, {"venue_order_id": order.venue_order_id})
         self.events.append(OrderAccepted(name, order.venue_order_id, self.ts_ns))
 
     def amend(self, order: PaperOrder, cause: str) -> None:
@@ -124,15 +128,12 @@ class Turn:
     ) -> None:
         """Write down and tell an execution; the caller changes the order and the balances."""
         spec = order.spec
-        trade_id = self.note(
-            "fill",
-            spec.client_order_id,
-            {"quantity": quantity, "price": price, "fee": fee, "maker": maker},
-        )
+        self.seq += 1
+        self.orders[spec.client_order_id] = order
         execution = Fill(
             spec.client_order_id,
             spec.instrument,
-            TradeId(str(trade_id)),
+            TradeId(str(self.seq)),
             spec.side,
             quantity,
             price,
@@ -144,20 +145,24 @@ class Turn:
         )
         self.events.append(execution)
         if self._written is not None:
+            told = {"quantity": quantity, "price": price, "fee": fee, "maker": maker}
+            self._line(self._written, "fill", spec.client_order_id, told)
             self._written.fills.append(execution)
             self.spend(instrument.base, instrument.quote)
 
     def close(self, order: PaperOrder, status: ReportStatus, reason: str = "") -> None:
         """End `order`; filled needs no line of its own beside its last fill."""
         order.status, order.reason = status, reason
-        self.touch(order)
         name, filled = order.spec.client_order_id, order.filled
+        self.orders[name] = order
         if status in _HISTORY_OF:
             self.note(_HISTORY_OF[status], name, {"filled": filled, "reason": reason})
         self.events.append(OrderClosed(name, status, filled, self.ts_ns, reason))
 
     def step(self, account: Account) -> Step:
         """Return what is to be written."""
+        for order in self.orders.values():
+            order.updated_ns = self.ts_ns
         written = self._written
         assert written is not None, "the record keeps nothing"
         return Step(
