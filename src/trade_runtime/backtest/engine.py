@@ -14,6 +14,7 @@ from time import perf_counter
 import structlog
 
 from trade_runtime.backtest.clock import HistoryClock
+from trade_runtime.backtest.market import Routes
 from trade_runtime.backtest.samples import Sampler
 from trade_runtime.backtest.venue import Wire
 from trade_runtime.errors import DataError, StrategyError
@@ -48,7 +49,7 @@ class Engine:
         clock: what everyone reads; the engine sets it.
         wire: what is under way to the venues.
         orders: whose intents leave at the end of an instant, and whose alarms ring.
-        routes: who takes an event, by its type.
+        routes: who takes an event.
         sampler: takes the course of the account.
     """
 
@@ -57,7 +58,7 @@ class Engine:
         clock: HistoryClock,
         wire: Wire,
         orders: OrderManager,
-        routes: dict[type, Callable[..., None]],
+        routes: Routes,
         sampler: Sampler,
     ) -> None:
         self.events = 0
@@ -138,7 +139,7 @@ class Engine:
                         f" after {now_ns} ns; sort it by time"
                     )
                 handled += 1
-                routes[type(event)](event)
+                routes[type(event)][event.instrument](event)
         finally:
             self.events += handled
 

@@ -12,12 +12,17 @@ last, since a source may repeat itself, but two files of one instrument may each
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
 from trade_runtime.managers.prices import Prices
 from trade_runtime.managers.view import InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, venue_of
 from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
 from trade_runtime.protocols import Matching
+
+Routes = Mapping[type, Mapping[InstrumentId, Callable[[Any], None]]]
+"""Who takes an event, by its type and its instrument."""
 
 
 class Market:
@@ -47,32 +52,34 @@ class Market:
             if driven is not None and "quotes" not in kinds:
                 self._views[instrument].trade_taps.remove(driven.on_trade)
 
-    def routes(self) -> dict[type, Callable[..., None]]:
-        """Return who takes an event, by its type: plain calls, once for each event."""
+    def routes(self) -> Routes:
+        """Return who takes an event, by its type and instrument: one plain call for each event."""
+        views = self._views
+        quoted = {one for one in views if "quotes" in self._kinds[one]}
+        barred = {one for one in views if self._kinds[one] == {"bars"}}
         return {
-            Quote: self._on_quote,
-            Trade: self._on_trade,
-            BookLevels: self._on_book,
-            Bar: self._on_bar,
+            Quote: {one: view.on_quote for one, view in views.items()},
+            Trade: {
+                one: view.on_trade if one in quoted else partial(self._show_trade, view)
+                for one, view in views.items()
+            },
+            BookLevels: {one: view.on_book for one, view in views.items()},
+            Bar: {
+                one: partial(self._show_bar, views[one]) if one in barred else self._on_bar
+                for one in self.bar_taps
+            },
         }
 
-    def _on_quote(self, quote: Quote) -> None:
-        self._views[quote.instrument].on_quote(quote)
-
-    def _on_book(self, levels: BookLevels) -> None:
-        self._views[levels.instrument].on_book(levels)
-
-    def _on_trade(self, trade: Trade) -> None:
-        view = self._views[trade.instrument]
-        if "quotes" not in self._kinds[trade.instrument]:
-            self._show(view, trade.ts_ns, [trade.price], trade.quantity)
+    def _show_trade(self, view: InstrumentView, trade: Trade) -> None:
+        self._show(view, trade.ts_ns, [trade.price], trade.quantity)
         view.on_trade(trade)
 
+    def _show_bar(self, view: InstrumentView, bar: Bar) -> None:
+        near, far = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
+        self._show(view, bar.ts_ns, [bar.open, near, far, bar.close], bar.volume / 4)
+        self._on_bar(bar)
+
     def _on_bar(self, bar: Bar) -> None:
-        if self._kinds[bar.instrument] == {"bars"}:
-            near, far = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
-            prices = [bar.open, near, far, bar.close]
-            self._show(self._views[bar.instrument], bar.ts_ns, prices, bar.volume / 4)
         for tap in self.bar_taps[bar.instrument]:
             tap(bar)
 

@@ -84,6 +84,7 @@ class TradingState:
         self.exposure = Exposure()
         self.tag = ""
         """Prefix of our client order ids; made once for a journal."""
+        self._ours = "-"
         self.intents = 0
         """How many intents there ever were; the next client order id counts from here."""
         self.fills = 0
@@ -124,7 +125,7 @@ class TradingState:
 
     def is_ours(self, order_id: ClientOrderId) -> bool:
         """Whether an id was made from this journal."""
-        return order_id in self.orders or order_id.startswith(f"{self.tag}-")
+        return order_id in self.orders or order_id.startswith(self._ours)
 
     def live(self) -> Iterator[Order]:
         """Give the orders that rest at a venue or may."""
@@ -171,7 +172,7 @@ class TradingState:
         return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     def _started(self, event: RuntimeStarted) -> None:
-        self.tag = event.tag
+        self.tag, self._ours = event.tag, f"{event.tag}-"
         self.clean = False
         for order in self.orders.values():
             if order.state in (OrderState.PENDING, OrderState.SENT):

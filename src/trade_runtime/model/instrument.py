@@ -110,7 +110,7 @@ class Instrument:
         Raises:
             OffGrid: it is not above 0 or not on the tick.
         """
-        if price <= 0 or price % self.tick:
+        if price <= ZERO or price % self.tick:
             raise OffGrid(f"price {price} of {self.id} is not a positive multiple of {self.tick}")
 
     def quantity(self, value: Decimal | float | int | str) -> Decimal:
@@ -129,7 +129,7 @@ class Instrument:
         Raises:
             OffGrid: it is not above 0, not a multiple of the lot, or outside the venue's bounds.
         """
-        if quantity <= 0 or quantity % self.lot:
+        if quantity <= ZERO or quantity % self.lot:
             raise OffGrid(
                 f"quantity {quantity} of {self.id} is not a positive multiple of {self.lot}"
             )

@@ -40,7 +40,7 @@ def fee_of(notional: Decimal, rate: Decimal) -> Decimal:
     """
     if not rate:
         return ZERO
-    return _EXACT.multiply(notional, rate).quantize(FEE_STEP, context=_FLOOR)
+    return _FLOOR.quantize(times(notional, rate), FEE_STEP)
 
 
 def cost(notional: Decimal, rate: Decimal) -> Decimal:
@@ -50,12 +50,12 @@ def cost(notional: Decimal, rate: Decimal) -> Decimal:
 
 def settled(amount: Decimal) -> Decimal:
     """Return what an account is credited or debited with: a whole multiple of `FEE_STEP`."""
-    return amount.quantize(FEE_STEP, context=_HALF)
+    return _HALF.quantize(amount, FEE_STEP)
 
 
 def up(amount: Decimal) -> Decimal:
     """Return `amount` rounded up to a whole multiple of `FEE_STEP`."""
-    return amount.quantize(FEE_STEP, context=_CEILING)
+    return _CEILING.quantize(amount, FEE_STEP)
 
 
 def affordable(instrument: Instrument, funds: Decimal, price: Decimal, rate: Decimal) -> Decimal:
