@@ -37,6 +37,17 @@ def open_histories(settings: Settings, plugins: Plugins) -> Iterator[Sequence[Ma
     )
 
 
+def check_beginning(data: DataSettings, where: str, plugins: Plugins) -> None:
+    """Read the first chunk of a history, whatever the stretch of time that is wanted.
+
+    Raises:
+        ConfigError: the format is not known or cannot tell what is asked of it.
+        DataError: it is not what it should be.
+    """
+    query = HistoryQuery(data.path, data.kind, data.instrument, None, None, data.options)
+    next(_plugin(data, where, plugins).read(query), None)
+
+
 def _events(
     data: DataSettings, where: str, backtest: BacktestSettings, plugins: Plugins
 ) -> Iterator[Sequence[MarketEvent]]:
