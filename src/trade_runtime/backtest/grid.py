@@ -6,7 +6,6 @@ So any engine that runs functions on many machines can run a grid; here it is wo
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import tomllib
@@ -25,13 +24,15 @@ from trade_runtime.backtest.summary import text
 from trade_runtime.errors import ConfigError, TradeRuntimeError
 from trade_runtime.model.orders import ZERO
 from trade_runtime.settings import Settings
+from trade_runtime.spelling import did_you_mean
 from trade_runtime.version import __version__
 
 MAX_POINTS = 100_000
 """Combinations of a grid, at most."""
 
 NEAR = 0.8
-"""From which likeness on a name is taken for a mistyped one."""
+"""From which likeness on a parameter is taken for a mistyped one. A strategy may have others than
+those in the file, so only what is very near is refused."""
 
 
 @attrs.frozen
@@ -143,10 +144,10 @@ def _check_param(key: str, name: Sequence[str], strategies: Iterable[Mapping[str
     """
     known = {one for strategy in strategies for one in strategy.get("params", {})}
     wanted = name[0] if name else ""
-    near = difflib.get_close_matches(wanted, known, n=1, cutoff=NEAR)
-    if wanted not in known and near:
+    meant = did_you_mean(wanted, known, NEAR)
+    if wanted not in known and meant:
         raise ConfigError(
-            f'--grid {key}: no strategy has the parameter "{wanted}"; did you mean "{near[0]}"?'
+            f'--grid {key}: no strategy has the parameter "{wanted}"{meant}'
             " If not, write it into the strategy's params, too"
         )
 

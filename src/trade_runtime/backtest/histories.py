@@ -12,7 +12,8 @@ from trade_runtime.backtest.merge import merged
 from trade_runtime.errors import ConfigError
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import HistoryPlugin, HistoryQuery, MarketEvent
-from trade_runtime.settings import BacktestSettings, DataSettings, Settings, suggest
+from trade_runtime.settings import BacktestSettings, DataSettings, Settings
+from trade_runtime.spelling import suggest
 
 
 def open_histories(settings: Settings, plugins: Plugins) -> Iterator[Sequence[MarketEvent]]:
