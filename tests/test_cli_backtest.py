@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,46 @@ class TestGrid:
         assert "" == done.stderr
         (row,) = json.loads(done.stdout.splitlines()[-1])["rows"]
         assert (100, 10) == (row["events"], row["orders"])
+
+    @pytest.mark.parametrize("change", ["changed", "added", "removed"])
+    def test_a_changed_folder_runs_again(self, project: Path, change: str) -> None:
+        """A file within it counts, though the folder itself says nothing of a change."""
+        folder = project / "days"
+        folder.mkdir()
+        head, *rows = (project / "ticks.csv").read_text().splitlines()
+        for day in range(3):
+            (folder / f"{day}.csv").write_text("\n".join([head, *rows[day * 100 :][:100], ""]))
+        (project / "bt.toml").write_text((CONFIG + TABLES).replace("ticks.csv", "days"))
+        grid = ["--grid", "params.every=10", "--report", str(project / "out"), "--jobs", "1"]
+        command(project, *grid)
+        assert "1 of 1 are done already" in command(project, *grid).stderr
+        before = folder.stat()
+        if change == "changed":
+            (folder / "2.csv").write_text("\n".join([head, *rows[200:250], ""]))
+        elif change == "added":
+            (folder / "3.csv").write_text("\n".join([head, *rows[300:400], ""]))
+        else:
+            (folder / "2.csv").unlink()
+        os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+        done = command(project, *grid, "--json")
+        assert "" == done.stderr
+        (row,) = json.loads(done.stdout.splitlines()[-1])["rows"]
+        assert {"changed": 250, "added": 400, "removed": 200}[change] == row["events"]
+
+    def test_a_folder_of_too_many_files_is_refused(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each would be looked at; those that are not of the history do not count."""
+        monkeypatch.setattr("trade_runtime.backtest.digest.MAX_FILES", 2)
+        text = (CONFIG + TABLES).replace('"ticks.csv"', '"."')
+        (project / "bt.toml").write_text(text)
+        grid = ["--grid", "params.every=10", "--jobs", "1"]
+        done = command(project, *grid)
+        assert (2, "") == (done.exit_code, done.stdout)
+        assert "has 3 files; a grid looks at each for changes, at 2 at most" in done.stderr
+        text = text.replace('"."', '"."\noptions = { files = "ticks*" }')
+        (project / "bt.toml").write_text(text)
+        assert 0 == command(project, *grid).exit_code
 
     def test_a_line_that_was_cut_off_runs_again(self, project: Path) -> None:
         """A grid that was killed while it wrote has lost that point, and no other."""

@@ -6,7 +6,6 @@ So any engine that runs functions on many machines can run a grid; here it is wo
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import msgspec
 
 from trade_runtime.backtest.result import Result
 from trade_runtime.backtest.run import run_backtest
@@ -25,7 +23,6 @@ from trade_runtime.errors import ConfigError, TradeRuntimeError
 from trade_runtime.model.orders import ZERO
 from trade_runtime.settings import Settings
 from trade_runtime.spelling import did_you_mean
-from trade_runtime.version import __version__
 
 MAX_POINTS = 100_000
 """Combinations of a grid, at most."""
@@ -78,30 +75,6 @@ class Point:
     config: Mapping[str, Any]
     base_dir: str
     values: Mapping[str, Any]
-
-    @property
-    def digest(self) -> str:
-        """By it a result is known again: of the configuration, the values, the strategies' files,
-        the history's files by name, size and time, and this version.
-
-        Raises:
-            ConfigError: as `settings` does.
-        """
-        settings = self.settings()
-        files = [data.path for data in settings.backtest.data]
-        files += [
-            settings.base_dir / strategy.factory.rpartition(":")[0]
-            for strategy in settings.strategies
-        ]
-        seen = [
-            (str(path), stat.st_size, stat.st_mtime_ns)
-            for path in files
-            if path.exists() and (stat := path.stat())
-        ]
-        told = msgspec.json.encode(
-            [self.config, self.values, seen, __version__], enc_hook=str, order="sorted"
-        )
-        return hashlib.blake2b(told, digest_size=12).hexdigest()
 
     def settings(self) -> Settings:
         """Return the configuration with the values set in it.
@@ -173,7 +146,7 @@ def points(config: Mapping[str, Any], base_dir: Path, axes: Sequence[Axis]) -> l
 
 def run_point(point: Point) -> dict[str, Any]:
     """Run one backtest and return its row. It raises nothing: an error is told in the row."""
-    row: dict[str, Any] = {"digest": point.digest, **point.values}
+    row = dict(point.values)
     try:
         result = run_backtest(point.settings())
     except TradeRuntimeError as error:
