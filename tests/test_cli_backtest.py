@@ -226,6 +226,10 @@ class TestGrid:
             ("params.evry=10,20", 'no strategy has the parameter "evry"; did you mean "every"?'),
             ("strategies.turns.params.evry=1", 'did you mean "every"?'),
             ("runtime.name.x=1", "name is no table"),
+            ("venues.sim.latncy_ms=1,2", 'latncy_ms: unknown key; did you mean "latency_ms"?'),
+            ("venues.sim.latency_ms=1,-1", "latency_ms: must be a finite number from 0"),
+            ("strategies.turns.class=turns.py:Turn", 'did you mean "Turns"?'),
+            ('instruments."ETHUSDT.sim".lt=1,2', 'lt: unknown key; did you mean "lot"?'),
         ],
     )
     def test_a_wrong_grid_is_told_before_anything_runs(
@@ -235,8 +239,24 @@ class TestGrid:
         report = ["--report", str(project / "out")]
         done = command(project, "--grid", grid, "--jobs", "1", *report)
         assert (2, "") == (done.exit_code, done.stdout), done.output
-        assert said in done.stderr
+        (line,) = done.stderr.splitlines()
+        assert said in line
         assert not (project / "out").exists()
+
+    def test_a_history_that_is_missing_is_told_once(self, project: Path) -> None:
+        """Not by each point."""
+        (project / "ticks.csv").unlink()
+        done = command(project, "--grid", "params.every=10,20,25", "--jobs", "1")
+        assert (2, "") == (done.exit_code, done.stdout)
+        (line,) = done.stderr.splitlines()
+        assert "backtest.data[0]: " in line
+        assert "ticks.csv: no such file" in line
+
+    def test_a_key_with_a_dot_stands_in_quotes(self, project: Path) -> None:
+        """As in TOML."""
+        grid = ["--grid", 'instruments."ETHUSDT.sim".min_quantity=0,1', "--jobs", "1", "--json"]
+        rows = json.loads(command(project, *grid).stdout.splitlines()[-1])["rows"]
+        assert [40, 0] == [row["fills"] for row in rows]
 
     def test_a_parameter_that_the_file_leaves_out_can_be_varied(self, project: Path) -> None:
         """The strategy may have a value of its own for it."""

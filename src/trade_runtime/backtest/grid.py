@@ -90,9 +90,9 @@ class Point:
 
 def _set(mapping: dict[str, Any], key: str, value: Any) -> None:
     """Set what a dotted key names. `strategies.NAME...` goes by the name; `params.KEY` is set in
-    every strategy.
+    every strategy. A part with a dot in it stands in quotes: `instruments."X.VENUE".tick`.
     """
-    parts = key.split(".")
+    parts = _parts(key)
     tables: list[Any] = [mapping]
     if parts[0] == "params":
         tables = list(mapping.get("strategies", []))
@@ -109,6 +109,19 @@ def _set(mapping: dict[str, Any], key: str, value: Any) -> None:
             if not isinstance(table, dict):
                 raise ConfigError(f"--grid {key}: {part} is no table")
         table[parts[-1]] = value
+
+
+def _parts(key: str) -> list[str]:
+    """Return the parts of a dotted key; one that TOML wants in quotes may stand in quotes."""
+    try:
+        inner: Any = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError:
+        return key.split(".")
+    parts: list[str] = []
+    while isinstance(inner, dict):
+        part, inner = inner.popitem()
+        parts.append(part)
+    return parts
 
 
 def _check_param(key: str, name: Sequence[str], strategies: Iterable[Mapping[str, Any]]) -> None:

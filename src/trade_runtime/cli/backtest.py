@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from trade_runtime.backtest.check import check_points
 from trade_runtime.backtest.digest import digests
 from trade_runtime.backtest.grid import Axis, known_rows, points, run_point, write_table
 from trade_runtime.backtest.result import Result
@@ -146,7 +147,8 @@ def _grid(
 ) -> int:
     mapping, base_dir = read_toml(config), config.absolute().parent
     every = points(mapping, base_dir, axes)
-    known = digests(every)  # a mistake is told before anything runs
+    known = digests(every)
+    check_points(every)  # a mistake is told before anything runs
     done = {} if report is None else known_rows(report / RESULTS)
     rows = {digest: done[digest] for digest in known if digest in done}
     left = {digest: point for digest, point in zip(known, every, strict=True) if digest not in rows}
