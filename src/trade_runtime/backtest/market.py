@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from trade_runtime.errors import DataError
 from trade_runtime.managers.prices import Prices
 from trade_runtime.managers.view import NO_TRADE, InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, venue_of
 from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
-from trade_runtime.protocols import Matching
+from trade_runtime.protocols import MarketEvent, Matching
+from trade_runtime.settings.problems import child
+from trade_runtime.spelling import did_you_mean
 
 
 class Market:
@@ -67,6 +70,25 @@ class Market:
             BookLevels: lambda book: self._prices.feeds[venue_of(book.instrument)].on_book(book),
             Bar: self._on_bar,
         }
+
+    def fault_of(self, event: MarketEvent) -> DataError | None:
+        """Return why nobody takes an event; None if that is not so.
+
+        It is asked when one was not taken: to ask before each would cost too much.
+        """
+        one, kinds = event.instrument, self._kinds
+        if one not in kinds:
+            return DataError(
+                f'the history tells of "{one}", which the configuration does not know'
+                f"{did_you_mean(one, kinds) or '.'} Write it into a strategy's instruments, or"
+                f" write [[backtest.data]] for it, and its rules into [{child('instruments', one)}]"
+            )
+        if isinstance(event, Bar) and "bars" not in kinds[one]:
+            return DataError(
+                f'the history tells bars of "{one}", and no [[backtest.data]] says so; write one'
+                ' with kind = "bars"'
+            )
+        return None
 
     def _on_trade(self, trade: Trade) -> None:
         feed = self._prices.feeds[venue_of(trade.instrument)]

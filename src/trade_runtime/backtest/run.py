@@ -116,9 +116,8 @@ class Backtest:
             for strategy in own
         ]
         self._sampler = Sampler(self.prices, self.journal.trading.ledger, settings.backtest.samples)
-        self._engine = Engine(
-            self.clock, self._wire, self.orders, self._market.routes(), self._sampler
-        )
+        self._engine = Engine(self.clock, self._wire, self.orders, self._market, self._sampler)
+        self._has_run = False
         self.on_chunk: Callable[[int, int], None] = lambda events, now_ns: None
         """Told after each chunk of the history how many events are behind, and the time."""
 
@@ -137,9 +136,15 @@ class Backtest:
         Raises:
             DataError: the history is not what it should be, or has nothing of the time that is
                 wanted.
-            ConfigError: a strategy needs what a backtest has not.
+            ConfigError: a strategy needs what a backtest has not, or this backtest has run already.
             EndlessInstant: a strategy never lets time go on.
         """
+        if self._has_run:
+            raise ConfigError(
+                "this Backtest has run already, and its strategies are where they ended; make"
+                " another, with new strategies"
+            )
+        self._has_run = True
         history = self._history
         if history is None:
             history = open_histories(self._settings, self._plugins)
