@@ -47,6 +47,11 @@ class TestCommand:
             ("turns.py:Turns", "turns.py:Turn", 'did you mean "Turns"?'),
             (TABLES[: TABLES.index("[[strategies]]")], "", "backtest.data: missing; write"),
             (
+                TABLES[TABLES.index("[[strategies]]") :],
+                "",
+                "bt.toml: strategies: there are none, so nothing would be tested; write [[strat",
+            ),
+            (
                 "[[backtest.data]]",
                 "[[backtest.dat]]",
                 'backtest.dat: unknown key; did you mean "data"?',

@@ -45,7 +45,7 @@ from trade_runtime.model.records import RuntimeStarted
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import MarketEvent
 from trade_runtime.settings import Settings
-from trade_runtime.settings.problems import child
+from trade_runtime.settings.problems import Problem, child, raise_problems
 from trade_runtime.strategy import Strategy
 from trade_runtime.version import __version__
 
@@ -80,6 +80,11 @@ class Backtest:
         self._plugins = plugins or Plugins()
         self._history = history
         own = load_strategies(settings) if strategies is None else list(strategies)
+        if not own:
+            text = "there are none, so nothing would be tested; write [[strategies]]"
+            raise_problems(
+                [Problem("strategies", f"{text} with name, class and instruments")], settings.source
+            )
         check_strategies(own)
         _check_plain(own)
         seed = settings.runtime.seed

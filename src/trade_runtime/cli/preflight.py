@@ -126,7 +126,7 @@ async def examine(
         lines += lacking
     _refuse(lines, settings.source)
 
-    warnings = [f"for a backtest: {fault}" for fault in faults]
+    warnings = [f"for a backtest: {fault.removeprefix(f'{settings.source}: ')}" for fault in faults]
     if not settings.strategies:
         warnings.append("strategies: there are none, so nothing will be traded")
     try:
