@@ -11,7 +11,9 @@ from tests.support.backtests import ONE, SECOND, T0, Script, quote, run, setting
 from trade_runtime import ConfigError, Fill, Quote
 from trade_runtime.backtest.engine import EndlessInstant
 from trade_runtime.backtest.run import Backtest, run_backtest
+from trade_runtime.errors import DataError
 from trade_runtime.model.ids import InstrumentId
+from trade_runtime.model.market import Bar
 
 
 class TestResult:
@@ -40,6 +42,27 @@ class TestResult:
         result = backtest[0].run()
         assert ("interrupted", "enough") == (result.outcome, result.reason)
         assert 2 <= result.events < 99
+
+    def test_it_runs_once(self) -> None:
+        """Its strategies are where they ended: a second run would be of something else."""
+        backtest = Backtest(settings(), strategies=[Script()], history=[[quote(0, 100)]])
+        assert 1 == backtest.run().events
+        with pytest.raises(ConfigError, match=r"has run already.* make another"):
+            backtest.run()
+
+    @pytest.mark.parametrize("instrument", ["ETHUSD.sim", "ETHUSDT.binance"])
+    def test_an_instrument_that_nobody_knows_is_named(self, instrument: str) -> None:
+        """With the mend, whether its venue is known or not."""
+        stranger = Quote(InstrumentId(instrument), T0 + SECOND, 1.0, 2.0, 3.0, 4.0)
+        known = rf'tells of "{instrument}", .* did you mean "ETHUSDT\.sim".*\[instruments\."ETH'
+        with pytest.raises(DataError, match=known):
+            run(Script(), [quote(0, 100), stranger])
+
+    def test_bars_that_no_table_tells_of_are_named(self) -> None:
+        """Without the table the venue would not match against them."""
+        bar = Bar(ONE, T0 + SECOND, T0, 1.0, 1.0, 1.0, 1.0, 1.0, 1)
+        with pytest.raises(DataError, match=r'bars of "ETHUSDT.sim".* kind = "bars"'):
+            run(Script(), [quote(0, 100), bar])
 
     def test_samples_are_bounded(self) -> None:
         """Thinned evenly, whatever the length; first and last are there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,11 @@ class TestCommand:
             ('tick = "0.01"', 'tick = "-1"', "tick: must be a finite number above 0"),
             ("turns.py:Turns", "turns.py:Turn", 'did you mean "Turns"?'),
             (TABLES[: TABLES.index("[[strategies]]")], "", "backtest.data: missing; write"),
+            (
+                TABLES[TABLES.index("[[strategies]]") :],
+                "",
+                "bt.toml: strategies: there are none, so nothing would be tested; write [[strat",
+            ),
             (
                 "[[backtest.data]]",
                 "[[backtest.dat]]",
@@ -145,6 +151,46 @@ class TestGrid:
         (row,) = json.loads(done.stdout.splitlines()[-1])["rows"]
         assert (100, 10) == (row["events"], row["orders"])
 
+    @pytest.mark.parametrize("change", ["changed", "added", "removed"])
+    def test_a_changed_folder_runs_again(self, project: Path, change: str) -> None:
+        """A file within it counts, though the folder itself says nothing of a change."""
+        folder = project / "days"
+        folder.mkdir()
+        head, *rows = (project / "ticks.csv").read_text().splitlines()
+        for day in range(3):
+            (folder / f"{day}.csv").write_text("\n".join([head, *rows[day * 100 :][:100], ""]))
+        (project / "bt.toml").write_text((CONFIG + TABLES).replace("ticks.csv", "days"))
+        grid = ["--grid", "params.every=10", "--report", str(project / "out"), "--jobs", "1"]
+        command(project, *grid)
+        assert "1 of 1 are done already" in command(project, *grid).stderr
+        before = folder.stat()
+        if change == "changed":
+            (folder / "2.csv").write_text("\n".join([head, *rows[200:250], ""]))
+        elif change == "added":
+            (folder / "3.csv").write_text("\n".join([head, *rows[300:400], ""]))
+        else:
+            (folder / "2.csv").unlink()
+        os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+        done = command(project, *grid, "--json")
+        assert "" == done.stderr
+        (row,) = json.loads(done.stdout.splitlines()[-1])["rows"]
+        assert {"changed": 250, "added": 400, "removed": 200}[change] == row["events"]
+
+    def test_a_folder_of_too_many_files_is_refused(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each would be looked at; those that are not of the history do not count."""
+        monkeypatch.setattr("trade_runtime.backtest.digest.MAX_FILES", 2)
+        text = (CONFIG + TABLES).replace('"ticks.csv"', '"."')
+        (project / "bt.toml").write_text(text)
+        grid = ["--grid", "params.every=10", "--jobs", "1"]
+        done = command(project, *grid)
+        assert (2, "") == (done.exit_code, done.stdout)
+        assert "has 3 files; a grid looks at each for changes, at 2 at most" in done.stderr
+        text = text.replace('"."', '"."\noptions = { files = "ticks*" }')
+        (project / "bt.toml").write_text(text)
+        assert 0 == command(project, *grid).exit_code
+
     def test_a_line_that_was_cut_off_runs_again(self, project: Path) -> None:
         """A grid that was killed while it wrote has lost that point, and no other."""
         grid = ["--grid", "params.every=10,20", "--report", str(project / "out"), "--jobs", "1"]
@@ -185,6 +231,10 @@ class TestGrid:
             ("params.evry=10,20", 'no strategy has the parameter "evry"; did you mean "every"?'),
             ("strategies.turns.params.evry=1", 'did you mean "every"?'),
             ("runtime.name.x=1", "name is no table"),
+            ("venues.sim.latncy_ms=1,2", 'latncy_ms: unknown key; did you mean "latency_ms"?'),
+            ("venues.sim.latency_ms=1,-1", "latency_ms: must be a finite number from 0"),
+            ("strategies.turns.class=turns.py:Turn", 'did you mean "Turns"?'),
+            ('instruments."ETHUSDT.sim".lt=1,2', 'lt: unknown key; did you mean "lot"?'),
         ],
     )
     def test_a_wrong_grid_is_told_before_anything_runs(
@@ -194,8 +244,24 @@ class TestGrid:
         report = ["--report", str(project / "out")]
         done = command(project, "--grid", grid, "--jobs", "1", *report)
         assert (2, "") == (done.exit_code, done.stdout), done.output
-        assert said in done.stderr
+        (line,) = done.stderr.splitlines()
+        assert said in line
         assert not (project / "out").exists()
+
+    def test_a_history_that_is_missing_is_told_once(self, project: Path) -> None:
+        """Not by each point."""
+        (project / "ticks.csv").unlink()
+        done = command(project, "--grid", "params.every=10,20,25", "--jobs", "1")
+        assert (2, "") == (done.exit_code, done.stdout)
+        (line,) = done.stderr.splitlines()
+        assert "backtest.data[0]: " in line
+        assert "ticks.csv: no such file" in line
+
+    def test_a_key_with_a_dot_stands_in_quotes(self, project: Path) -> None:
+        """As in TOML."""
+        grid = ["--grid", 'instruments."ETHUSDT.sim".min_quantity=0,1', "--jobs", "1", "--json"]
+        rows = json.loads(command(project, *grid).stdout.splitlines()[-1])["rows"]
+        assert [40, 0] == [row["fills"] for row in rows]
 
     def test_a_parameter_that_the_file_leaves_out_can_be_varied(self, project: Path) -> None:
         """The strategy may have a value of its own for it."""

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cli_world import World, command
+from tests.support.backtests import make_project
 from trade_runtime.cli.check import check_command
 from trade_runtime.cli.instruments import similar_symbols
 from trade_runtime.cli.places import check_data_dir
@@ -273,6 +274,89 @@ def test_a_configuration_without_strategies_is_a_warning(world: World) -> None:
         result.exit_code,
         result.stderr,
     )
+
+
+class TestForBacktests:
+    """A configuration that names a history."""
+
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> Path:
+        """A folder with one that is for backtests alone."""
+        return make_project(tmp_path)
+
+    def test_one_for_backtests_alone_is_checked_and_says_so(self, project: Path) -> None:
+        """Neither state nor stop: it will have none. Nothing is made."""
+        before = World(project).digest()
+        result = CliRunner().invoke(check_command, [str(project / "bt.toml")])
+        assert (0, "") == (result.exit_code, result.stderr)
+        assert [
+            f"{project}/bt.toml: ok",
+            "  runtime     test",
+            "  venue       sim: paper, trades",
+            "  strategy    turns: turns.py:Turns on ETHUSDT.sim",
+            f"  history     quotes of ETHUSDT.sim in {project}/ticks.csv",
+            "  protection  off: positions may be without a stop-loss",
+            "  usable      for backtest only; run needs venues.sim.market_data",
+        ] == result.stdout.splitlines()
+        assert before == World(project).digest()
+
+    @pytest.mark.process
+    def test_run_refuses_it_with_the_mend(self, project: Path) -> None:
+        """One line, and nothing is made."""
+        result = command("run", project / "bt.toml")
+        (line,) = result.stderr.splitlines()
+        assert 2 == result.returncode
+        assert "venues.sim.market_data: missing; the configuration is for backtest alone" in line
+        mend = '[venues.live] kind = "binance_spot", and write market_data = "live"'
+        assert line.endswith(mend)
+        assert {"bt.toml", "turns.py", "ticks.csv"} == {path.name for path in project.iterdir()}
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            (
+                '"ticks.csv"',
+                '"tick.csv"',
+                'data[0]: {folder}/tick.csv: no such file; did you mean "ticks.csv"?',
+            ),
+            ('path = "t', 'pth = "t', 'backtest.data[0].pth: unknown key; did you mean "path"?'),
+            ('"quotes"', '"trades"', 'ticks.csv: no column "price"'),
+            (
+                '"ticks.csv"',
+                '"ticks.csv"\noptions = { colums = {} }',
+                'no option "colums"; did you mean "columns"?',
+            ),
+            ('"ticks.csv"', '"ticks.csv"\nformat = "cvs"', 'no format "cvs"; did you mean "csv"?'),
+            ('[instruments."ETHUSDT.sim"]', '[instruments."X.sim"]', "missing: a backtest asks no"),
+            ("turns.py:Turns", "turns.py:Turn", 'did you mean "Turns"?'),
+        ],
+    )
+    def test_what_keeps_a_backtest_from_beginning(
+        self, project: Path, old: str, new: str, said: str
+    ) -> None:
+        """Exit code 2 and the line that `backtest` would give."""
+        config = project / "bt.toml"
+        config.write_text(config.read_text().replace(old, new))
+        result = CliRunner().invoke(check_command, [str(config)])
+        assert (2, "") == (result.exit_code, result.stdout)
+        assert said.format(folder=project) in result.stderr.splitlines()[0]
+
+    def test_one_for_both_is_only_warned_of_its_history(self, world: World) -> None:
+        """A live run does without: the machine that it is on may not have the files."""
+        data = """
+[[backtest.data]]
+instrument = "ETHUSDT.paper"
+kind = "quotes"
+path = "ticks.csv"
+"""
+        world.write(lambda text: text + data)
+        result = CliRunner().invoke(check_command, [str(world.config)])
+        assert 0 == result.exit_code
+        told = result.stderr.splitlines()
+        assert ["warning: for a backtest: "] * 2 == [line[:25] for line in told]
+        assert 'instruments."ETHUSDT.paper": missing: a backtest asks no venue' in told[0]
+        assert f"backtest.data[0]: {world.folder}/ticks.csv: no such file" in told[1]
+        assert "within 5 s" in result.stdout
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="speaks of Linux's own file systems")

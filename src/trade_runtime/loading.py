@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from trade_runtime.errors import ConfigError
 from trade_runtime.model.ids import StrategyName
-from trade_runtime.settings import Settings, suggest
+from trade_runtime.settings import Settings
+from trade_runtime.spelling import suggest
 
 if TYPE_CHECKING:
     from trade_runtime.strategy import Strategy

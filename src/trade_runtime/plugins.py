@@ -10,6 +10,7 @@ import attrs
 
 from trade_runtime.errors import ConfigError
 from trade_runtime.protocols import HistoryPlugin, StorePlugin, VenuePlugin
+from trade_runtime.spelling import suggest
 
 T = TypeVar("T")
 
@@ -67,6 +68,7 @@ class Plugins:
         scheme, found, rest = url.partition("://")
         plugin = self.stores.get(scheme) if found else None
         if plugin is None:
-            known = ", ".join(sorted(self.stores))
-            raise ConfigError(f"store.url: no store of scheme {scheme!r}; there are: {known}")
+            raise ConfigError(
+                f"store.url: no store of scheme {scheme!r}{suggest(scheme, self.stores)}"
+            )
         return plugin, rest.removeprefix("/")

@@ -14,7 +14,7 @@ from time import perf_counter
 import structlog
 
 from trade_runtime.backtest.clock import HistoryClock
-from trade_runtime.backtest.market import Routes
+from trade_runtime.backtest.market import Market
 from trade_runtime.backtest.samples import Sampler
 from trade_runtime.backtest.venue import Wire
 from trade_runtime.errors import DataError, StrategyError
@@ -49,7 +49,7 @@ class Engine:
         clock: what everyone reads; the engine sets it.
         wire: what is under way to the venues.
         orders: whose intents leave at the end of an instant, and whose alarms ring.
-        routes: who takes an event.
+        market: who takes an event.
         sampler: takes the course of the account.
     """
 
@@ -58,7 +58,7 @@ class Engine:
         clock: HistoryClock,
         wire: Wire,
         orders: OrderManager,
-        routes: Routes,
+        market: Market,
         sampler: Sampler,
     ) -> None:
         self.events = 0
@@ -71,7 +71,8 @@ class Engine:
         self._clock = clock
         self._wire = wire
         self._orders = orders
-        self._routes = routes
+        self._market = market
+        self._routes = market.routes()
         self._sampler = sampler
 
     def stop(self, reason: str) -> None:
@@ -95,7 +96,8 @@ class Engine:
             on_chunk: told after each chunk how many events are behind, and the time.
 
         Raises:
-            DataError: the history is not what it should be, or goes back in time.
+            DataError: the history is not what it should be, goes back in time, or tells of what the
+                configuration does not know.
             EndlessInstant: a strategy never lets time go on.
         """
         source: Iterator[Sequence[MarketEvent]] = iter(chunks)
@@ -124,6 +126,7 @@ class Engine:
         clock, wire, alarms = self._clock, self._wire, self._orders.alarms
         unsent, routes, sampler = self._orders.unsent, self._routes, self._sampler
         now_ns, handled = clock.ns, 0
+        event: MarketEvent | None = None
         try:
             for event in chunk:
                 ts_ns = event.ts_ns
@@ -140,6 +143,10 @@ class Engine:
                     )
                 handled += 1
                 routes[type(event)][event.instrument](event)
+        except KeyError:
+            if event is not None and (fault := self._market.fault_of(event)):
+                raise fault from None
+            raise
         finally:
             self.events += handled
 

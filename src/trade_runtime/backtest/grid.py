@@ -6,8 +6,6 @@ So any engine that runs functions on many machines can run a grid; here it is wo
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import msgspec
 
 from trade_runtime.backtest.result import Result
 from trade_runtime.backtest.run import run_backtest
@@ -25,13 +22,14 @@ from trade_runtime.backtest.summary import text
 from trade_runtime.errors import ConfigError, TradeRuntimeError
 from trade_runtime.model.orders import ZERO
 from trade_runtime.settings import Settings
-from trade_runtime.version import __version__
+from trade_runtime.spelling import did_you_mean
 
 MAX_POINTS = 100_000
 """Combinations of a grid, at most."""
 
 NEAR = 0.8
-"""From which likeness on a name is taken for a mistyped one."""
+"""From which likeness on a parameter is taken for a mistyped one. A strategy may have others than
+those in the file, so only what is very near is refused."""
 
 
 @attrs.frozen
@@ -78,30 +76,6 @@ class Point:
     base_dir: str
     values: Mapping[str, Any]
 
-    @property
-    def digest(self) -> str:
-        """By it a result is known again: of the configuration, the values, the strategies' files,
-        the history's files by name, size and time, and this version.
-
-        Raises:
-            ConfigError: as `settings` does.
-        """
-        settings = self.settings()
-        files = [data.path for data in settings.backtest.data]
-        files += [
-            settings.base_dir / strategy.factory.rpartition(":")[0]
-            for strategy in settings.strategies
-        ]
-        seen = [
-            (str(path), stat.st_size, stat.st_mtime_ns)
-            for path in files
-            if path.exists() and (stat := path.stat())
-        ]
-        told = msgspec.json.encode(
-            [self.config, self.values, seen, __version__], enc_hook=str, order="sorted"
-        )
-        return hashlib.blake2b(told, digest_size=12).hexdigest()
-
     def settings(self) -> Settings:
         """Return the configuration with the values set in it.
 
@@ -116,9 +90,9 @@ class Point:
 
 def _set(mapping: dict[str, Any], key: str, value: Any) -> None:
     """Set what a dotted key names. `strategies.NAME...` goes by the name; `params.KEY` is set in
-    every strategy.
+    every strategy. A part with a dot in it stands in quotes: `instruments."X.VENUE".tick`.
     """
-    parts = key.split(".")
+    parts = _parts(key)
     tables: list[Any] = [mapping]
     if parts[0] == "params":
         tables = list(mapping.get("strategies", []))
@@ -137,16 +111,29 @@ def _set(mapping: dict[str, Any], key: str, value: Any) -> None:
         table[parts[-1]] = value
 
 
+def _parts(key: str) -> list[str]:
+    """Return the parts of a dotted key; one that TOML wants in quotes may stand in quotes."""
+    try:
+        inner: Any = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError:
+        return key.split(".")
+    parts: list[str] = []
+    while isinstance(inner, dict):
+        part, inner = inner.popitem()
+        parts.append(part)
+    return parts
+
+
 def _check_param(key: str, name: Sequence[str], strategies: Iterable[Mapping[str, Any]]) -> None:
     """Refuse what is nearly the name of a parameter: the strategy alone knows which there are, and
     a grid over none of them would come to the same everywhere.
     """
     known = {one for strategy in strategies for one in strategy.get("params", {})}
     wanted = name[0] if name else ""
-    near = difflib.get_close_matches(wanted, known, n=1, cutoff=NEAR)
-    if wanted not in known and near:
+    meant = did_you_mean(wanted, known, NEAR)
+    if wanted not in known and meant:
         raise ConfigError(
-            f'--grid {key}: no strategy has the parameter "{wanted}"; did you mean "{near[0]}"?'
+            f'--grid {key}: no strategy has the parameter "{wanted}"{meant}'
             " If not, write it into the strategy's params, too"
         )
 
@@ -172,7 +159,7 @@ def points(config: Mapping[str, Any], base_dir: Path, axes: Sequence[Axis]) -> l
 
 def run_point(point: Point) -> dict[str, Any]:
     """Run one backtest and return its row. It raises nothing: an error is told in the row."""
-    row: dict[str, Any] = {"digest": point.digest, **point.values}
+    row = dict(point.values)
     try:
         result = run_backtest(point.settings())
     except TradeRuntimeError as error:

@@ -12,7 +12,8 @@ from trade_runtime.backtest.merge import merged
 from trade_runtime.errors import ConfigError
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import HistoryPlugin, HistoryQuery, MarketEvent
-from trade_runtime.settings import BacktestSettings, DataSettings, Settings, suggest
+from trade_runtime.settings import BacktestSettings, DataSettings, Settings
+from trade_runtime.spelling import suggest
 
 
 def open_histories(settings: Settings, plugins: Plugins) -> Iterator[Sequence[MarketEvent]]:
@@ -35,6 +36,17 @@ def open_histories(settings: Settings, plugins: Plugins) -> Iterator[Sequence[Ma
             for index, data in enumerate(backtest.data)
         ]
     )
+
+
+def check_beginning(data: DataSettings, where: str, plugins: Plugins) -> None:
+    """Read the first chunk of a history, whatever the stretch of time that is wanted.
+
+    Raises:
+        ConfigError: the format is not known or cannot tell what is asked of it.
+        DataError: it is not what it should be.
+    """
+    query = HistoryQuery(data.path, data.kind, data.instrument, None, None, data.options)
+    next(_plugin(data, where, plugins).read(query), None)
 
 
 def _events(

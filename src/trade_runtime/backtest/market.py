@@ -15,11 +15,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from trade_runtime.errors import DataError
 from trade_runtime.managers.prices import Prices
 from trade_runtime.managers.view import InstrumentView
 from trade_runtime.model.ids import InstrumentId, VenueName, venue_of
 from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
-from trade_runtime.protocols import Matching
+from trade_runtime.protocols import MarketEvent, Matching
+from trade_runtime.settings.problems import child
+from trade_runtime.spelling import did_you_mean
 
 Routes = Mapping[type, Mapping[InstrumentId, Callable[[Any], None]]]
 """Who takes an event, by its type and its instrument."""
@@ -69,6 +72,25 @@ class Market:
                 for one in self.bar_taps
             },
         }
+
+    def fault_of(self, event: MarketEvent) -> DataError | None:
+        """Return why nobody takes an event; None if that is not so.
+
+        It is asked when one was not taken: to ask before each would cost too much.
+        """
+        one, kinds = event.instrument, self._kinds
+        if one not in kinds:
+            return DataError(
+                f'the history tells of "{one}", which the configuration does not know'
+                f"{did_you_mean(one, kinds) or '.'} Write it into a strategy's instruments, or"
+                f" write [[backtest.data]] for it, and its rules into [{child('instruments', one)}]"
+            )
+        if isinstance(event, Bar) and "bars" not in kinds[one]:
+            return DataError(
+                f'the history tells bars of "{one}", and no [[backtest.data]] says so; write one'
+                ' with kind = "bars"'
+            )
+        return None
 
     def _show_trade(self, view: InstrumentView, trade: Trade) -> None:
         self._show(view, trade.ts_ns, [trade.price], trade.quantity)

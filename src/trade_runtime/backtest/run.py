@@ -44,7 +44,7 @@ from trade_runtime.model.records import RuntimeStarted
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import MarketEvent
 from trade_runtime.settings import Settings
-from trade_runtime.settings.problems import child
+from trade_runtime.settings.problems import Problem, child, raise_problems
 from trade_runtime.strategy import Strategy
 from trade_runtime.version import __version__
 
@@ -79,6 +79,11 @@ class Backtest:
         self._plugins = plugins or Plugins()
         self._history = history
         own = load_strategies(settings) if strategies is None else list(strategies)
+        if not own:
+            text = "there are none, so nothing would be tested; write [[strategies]]"
+            raise_problems(
+                [Problem("strategies", f"{text} with name, class and instruments")], settings.source
+            )
         check_strategies(own)
         _check_plain(own)
         seed = settings.runtime.seed
@@ -115,9 +120,8 @@ class Backtest:
             for strategy in own
         ]
         self._sampler = Sampler(self.prices, self.journal.trading.ledger, settings.backtest.samples)
-        self._engine = Engine(
-            self.clock, self._wire, self.orders, self._market.routes(), self._sampler
-        )
+        self._engine = Engine(self.clock, self._wire, self.orders, self._market, self._sampler)
+        self._has_run = False
         self.on_chunk: Callable[[int, int], None] = lambda events, now_ns: None
         """Told after each chunk of the history how many events are behind, and the time."""
 
@@ -136,9 +140,15 @@ class Backtest:
         Raises:
             DataError: the history is not what it should be, or has nothing of the time that is
                 wanted.
-            ConfigError: a strategy needs what a backtest has not.
+            ConfigError: a strategy needs what a backtest has not, or this backtest has run already.
             EndlessInstant: a strategy never lets time go on.
         """
+        if self._has_run:
+            raise ConfigError(
+                "this Backtest has run already, and its strategies are where they ended; make"
+                " another, with new strategies"
+            )
+        self._has_run = True
         history = self._history
         if history is None:
             history = open_histories(self._settings, self._plugins)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from trade_runtime.backtest.check import check_points
+from trade_runtime.backtest.digest import digests
 from trade_runtime.backtest.grid import Axis, known_rows, points, run_point, write_table
 from trade_runtime.backtest.result import Result
 from trade_runtime.backtest.run import Backtest
@@ -145,21 +147,22 @@ def _grid(
 ) -> int:
     mapping, base_dir = read_toml(config), config.absolute().parent
     every = points(mapping, base_dir, axes)
-    digests = [point.digest for point in every]  # a mistake is told before anything runs
+    known = digests(every)
+    check_points(every)  # a mistake is told before anything runs
     done = {} if report is None else known_rows(report / RESULTS)
-    rows = {digest: done[digest] for digest in digests if digest in done}
-    left = [point for point, digest in zip(every, digests, strict=True) if digest not in rows]
+    rows = {digest: done[digest] for digest in known if digest in done}
+    left = {digest: point for digest, point in zip(known, every, strict=True) if digest not in rows}
     if rows:
         click.echo(f"{len(rows)} of {len(every)} are done already", err=True)
     workers = min(jobs or os.cpu_count() or 1, max(len(left), 1))
-    with _kept(report) as keep, spread(run_point, left, workers) as results:
-        for number, row in enumerate(results, len(rows) + 1):
-            rows[row["digest"]] = row
+    with _kept(report) as keep, spread(run_point, [*left.values()], workers) as results:
+        for number, (digest, found) in enumerate(zip(left, results, strict=True), len(rows) + 1):
+            rows[digest] = row = {"digest": digest, **found}
             keep(json.dumps(row))
             _told(number, len(every), row)
             if guard.received:
                 break
-    table = [rows[digest] for digest in digests if digest in rows]
+    table = [rows[digest] for digest in known if digest in rows]
     if report is not None:
         write_table(table, report / "grid.csv")
     for line in _as_table([{k: v for k, v in row.items() if k != "digest"} for row in table]):

@@ -28,11 +28,14 @@ FORCED_EXIT_SECS = 2
 def check_command(config: Path, offline: bool) -> None:
     """Tell what is wrong with CONFIG, or what it would run. Nothing is created or changed.
 
-    Exit code 0: it can be run; 2: it cannot, a line for each mistake; 3: its state is damaged.
+    Of a history that it names the beginning is read.
+
+    Exit code 0: it can be run, or be used for backtests, and it says which; 2: it cannot, a line
+    for each mistake; 3: its state is damaged.
     """
     try:
         settings = Settings.from_toml(config)
-        findings = trio.run(lambda: examine(settings, ask_venues=not offline))
+        findings = trio.run(lambda: examine(settings, ask_venues=not offline, with_history=True))
     except TradeRuntimeError as error:
         complain(error)
         sys.exit(error.exit_code)
@@ -53,14 +56,21 @@ def summary(settings: Settings, findings: Findings) -> Iterator[str]:
     """Give the lines that say what would run."""
     yield f"{settings.source}: ok"
     yield _line("runtime", settings.runtime.name)
-    yield _line("state", f"{settings.runtime.data_dir} ({_state(findings)})")
+    if not findings.undriven:
+        yield _line("state", f"{settings.runtime.data_dir} ({_state(findings)})")
     for name, (plugin, options) in findings.venues.items():
         kind = settings.venues[name].kind
         yield _line("venue", f"{name}: {kind}, {_purpose(plugin, options)}")
     for strategy in settings.strategies:
         what = ", ".join(strategy.instruments)
         yield _line("strategy", f"{strategy.name}: {strategy.factory} on {what}")
+    for data in settings.backtest.data:
+        yield _line("history", f"{data.kind} of {data.instrument} in {data.path}")
     yield _line("protection", _protection(settings))
+    if findings.undriven:
+        missing = ", ".join(line.partition(":")[0] for line in findings.undriven)
+        yield _line("usable", f"for backtest only; run needs {missing}")
+        return
     stop = settings.shutdown
     yield _line(
         "stop",

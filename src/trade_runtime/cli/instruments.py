@@ -59,13 +59,14 @@ def environment(data_dir: Path) -> Environment:
 def find_sources(settings: Settings, venues: Venues) -> dict[VenueName, VenueName]:
     """Return by venue whose market data its instruments live on.
 
+    A venue that has none is left out: `undriven` tells it.
+
     Raises:
-        ConfigError: a venue's is named wrongly, or missing.
+        ConfigError: a venue's is named wrongly.
     """
     sources: dict[VenueName, VenueName] = {}
     problems: list[str] = []
-    streaming = [name for name, (plugin, _) in venues.items() if plugin.streams]
-    traded = {venue_of(i) for table in settings.strategies for i in table.instruments}
+    streaming = _streaming(venues)
     for name, (plugin, options) in venues.items():
         named: str | None = getattr(options, "market_data", None)
         path = f"venues.{name}.market_data"
@@ -79,11 +80,35 @@ def find_sources(settings: Settings, venues: Venues) -> dict[VenueName, VenueNam
             sources[name] = VenueName(named)
         elif plugin.streams:
             sources[name] = name
-        elif name in traded:
-            problems.append(f"{path}: missing; name a venue that brings market data: {others}")
     if problems:
         raise ConfigError("\n".join(problems))
     return sources
+
+
+def undriven(settings: Settings, venues: Venues) -> list[str]:
+    """Tell which venues are traded and have no market data, a line each: only history drives those.
+
+    Where the configuration names a history, the line says that `backtest` can run it.
+    """
+    streaming = ", ".join(f'"{name}"' for name in _streaming(venues))
+    mend = (
+        f"name a venue that brings market data: {streaming}"
+        if streaming
+        else 'add a venue that brings market data, for example [venues.live] kind = "binance_spot",'
+        ' and write market_data = "live"'
+    )
+    if settings.backtest.data:
+        mend = f"the configuration is for backtest alone; to run it, {mend}"
+    traded = {venue_of(i) for table in settings.strategies for i in table.instruments}
+    return [
+        f"venues.{name}.market_data: missing; {mend}"
+        for name, (plugin, options) in venues.items()
+        if name in traded and not plugin.streams and getattr(options, "market_data", None) is None
+    ]
+
+
+def _streaming(venues: Venues) -> list[VenueName]:
+    return [name for name, (plugin, _) in venues.items() if plugin.streams]
 
 
 async def ask_sources(

@@ -13,7 +13,13 @@ from typing import Any
 
 import attrs
 
-from trade_runtime.cli.instruments import Venues, ask_sources, environment, find_sources
+from trade_runtime.cli.instruments import (
+    Venues,
+    ask_sources,
+    environment,
+    find_sources,
+    undriven,
+)
 from trade_runtime.cli.places import check_data_dir
 from trade_runtime.errors import ConfigError, StoreDamaged
 from trade_runtime.loading import load_strategies
@@ -48,11 +54,14 @@ class Findings:
         journal: what would be gone on from.
         venues: by name, the plug-in and its settings.
         warnings: what could not be checked, or looks unintended.
+        undriven: why it can be run over history alone, a line for each venue; empty where it can
+            be run.
     """
 
     journal: Journal
     venues: Venues
     warnings: Sequence[str]
+    undriven: Sequence[str] = ()
 
 
 async def preflight(
@@ -66,7 +75,11 @@ async def preflight(
 
 
 async def examine(
-    settings: Settings, *, ask_venues: bool, plugins: Plugins | None = None
+    settings: Settings,
+    *,
+    ask_venues: bool,
+    with_history: bool = False,
+    plugins: Plugins | None = None,
 ) -> Findings:
     """Check all that a start needs: strategies, venues, store, folder, journal, instruments.
 
@@ -76,6 +89,9 @@ async def examine(
         settings: the configuration.
         ask_venues: ask the sources of market data for the instruments; needs the network, and
             takes up to some seconds where there is none.
+        with_history: check what a backtest needs, too, where the configuration names a history. A
+            configuration for backtests alone is no mistake then; in one that can be run, what a
+            backtest lacks is only warned of.
         plugins: to find venues and stores instead of the installed ones.
 
     Raises:
@@ -99,19 +115,28 @@ async def examine(
     if len(venues) == len(settings.venues):
         with _told(lines):
             sources = find_sources(settings, venues)
+    lacking = undriven(settings, venues)
+    faults: list[str] = []
+    if with_history and settings.backtest.data:
+        from trade_runtime.backtest.check import faults_of  # noqa: PLC0415 - it loads much
+
+        faults = faults_of(settings, plugins)
+        lines += faults if lacking else []
+    else:
+        lines += lacking
     _refuse(lines, settings.source)
 
-    warnings = []
+    warnings = [f"for a backtest: {fault.removeprefix(f'{settings.source}: ')}" for fault in faults]
     if not settings.strategies:
         warnings.append("strategies: there are none, so nothing will be traded")
     try:
         journal = await read_journal(settings, plugins)
-        if ask_venues:
+        if ask_venues and not lacking:
             warnings += await ask_sources(settings, venues, sources)
     except ConfigError as error:
         _refuse(str(error).splitlines(), settings.source)
         raise
-    return Findings(journal, venues, warnings)
+    return Findings(journal, venues, warnings, lacking)
 
 
 async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Journal:

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from trade_runtime.errors import DataError
 from trade_runtime.histories.levels import Levels
-from trade_runtime.histories.options import nearest, number_of, text_of
+from trade_runtime.histories.options import number_of, text_of
 from trade_runtime.histories.rows import Rows, first_bad
 from trade_runtime.model.market import Bar, Quote, Trade
 from trade_runtime.model.orders import SIDES, Side
 from trade_runtime.protocols import HistoryQuery, MarketEvent
+from trade_runtime.spelling import did_you_mean
 
 NUMBERS: Final = {
     "quotes": ("bid", "ask", "bid_size", "ask_size"),
@@ -83,7 +84,7 @@ def pick(names: Iterable[str], query: HistoryQuery, *, listed: bool = False) -> 
         if ours not in wanted:
             raise DataError(
                 f'{query.path}: columns names "{ours}", which {query.kind} do not have'
-                f"{nearest(ours, wanted)} They have: {', '.join(wanted)}"
+                f"{did_you_mean(ours, wanted) or '.'} They have: {', '.join(wanted)}"
             )
     found: dict[str, str] = {}
     for ours in wanted:
@@ -98,7 +99,7 @@ def pick(names: Iterable[str], query: HistoryQuery, *, listed: bool = False) -> 
             option = GIVEN.get(ours)
             example = {"size": "1000", "aggressor": '"buy"'}.get(option or "", "")
             raise DataError(
-                f'{query.path}: no column "{theirs}"{nearest(theirs, there)}'
+                f'{query.path}: no column "{theirs}"{did_you_mean(theirs, there) or "."}'
                 f" There are: {', '.join(there)};"
                 f' name another with options = {{ columns = {{ {ours} = "..." }} }}'
                 + (

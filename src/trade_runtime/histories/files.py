@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from trade_runtime.errors import DataError
-from trade_runtime.histories.options import nearest, text_of
+from trade_runtime.histories.options import text_of
 from trade_runtime.protocols import HistoryQuery
+from trade_runtime.spelling import did_you_mean
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZIP_MAGIC: Final = b"PK\x03\x04"
@@ -34,10 +35,10 @@ def errors_of(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         try:
-            near = nearest(path.name, (file.name for file in path.parent.iterdir()))
+            meant = did_you_mean(path.name, (file.name for file in path.parent.iterdir()))
         except OSError:
-            near = "."
-        raise DataError(f"{path}: no such file{near} Name one that exists") from None
+            meant = ""
+        raise DataError(f"{path}: no such file{meant or '; name one that exists'}") from None
     except (pa.ArrowException, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as e:
         raise unreadable(path, e) from None
 

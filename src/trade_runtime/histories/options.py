@@ -5,19 +5,13 @@ Stands below every format of the package.
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from trade_runtime.errors import DataError
 from trade_runtime.protocols import HistoryQuery
-
-
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return `; did you mean "x"?` with the choice nearest to `name`, or a full stop."""
-    near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
-    return f'; did you mean "{near[0]}"?' if near else "."
+from trade_runtime.spelling import did_you_mean
 
 
 def check_options(query: HistoryQuery, known: Collection[str]) -> None:
@@ -29,7 +23,7 @@ def check_options(query: HistoryQuery, known: Collection[str]) -> None:
     for name in query.options:
         if name not in known:
             raise DataError(
-                f'{query.path}: no option "{name}"{nearest(name, known)}'
+                f'{query.path}: no option "{name}"{did_you_mean(name, known) or "."}'
                 f" There are for {query.kind}: {', '.join(sorted(known))}"
             )
 

@@ -29,6 +29,7 @@ from trade_runtime.protocols import (
     VenueSink,
 )
 from trade_runtime.settings import Settings, SupervisionSettings
+from trade_runtime.spelling import suggest
 
 log = structlog.get_logger("venues")
 
@@ -133,8 +134,7 @@ def read_table(
     kind = settings.venues[name].kind
     plugin = plugins.get(kind)
     if plugin is None:
-        known = ", ".join(sorted(plugins))
-        raise ConfigError(f"venues.{name}.kind: no venue of kind {kind!r}; there are: {known}")
+        raise ConfigError(f"venues.{name}.kind: no venue of kind {kind!r}{suggest(kind, plugins)}")
     return plugin, settings.venue_options(name, plugin.settings)
 
 

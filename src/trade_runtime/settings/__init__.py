@@ -6,7 +6,6 @@ several lines. No secret is ever in a repr or in an error.
 """
 
 from trade_runtime.settings.history import BacktestSettings, DataSettings, InstrumentSettings
-from trade_runtime.settings.problems import suggest
 from trade_runtime.settings.reader import structure
 from trade_runtime.settings.risk import RiskSettings
 from trade_runtime.settings.root import Settings
@@ -45,5 +44,4 @@ __all__ = [
     "masked",
     "masked_url",
     "structure",
-    "suggest",
 ]

@@ -6,10 +6,9 @@ Stands beside the values: imports `errors` alone. A problem is a TOML path and a
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -31,18 +30,6 @@ def child(path: str, key: str) -> str:
     """Return the TOML path of `key` in the table at `path`, quoted where TOML needs quotes."""
     part = key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
     return f"{path}.{part}" if path else part
-
-
-def suggest(name: str, choices: Iterable[str]) -> str:
-    """Return `; did you mean "x"?` with the choice nearest to `name`, else what there is."""
-    known = sorted(choices)
-    folded = {choice.lower(): choice for choice in known}
-    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
-    if near:
-        return f'; did you mean "{folded[near[0]]}"?'
-    if not known:
-        return "; there are none"
-    return "; there are " + ", ".join(f'"{choice}"' for choice in known)
 
 
 def raise_problems(problems: Sequence[Problem], source: Path | None) -> None:

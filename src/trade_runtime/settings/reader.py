@@ -25,9 +25,10 @@ from typing import Any, Final, Literal, NewType, TypeVar, Union
 import attrs
 
 from trade_runtime.errors import ConfigError
-from trade_runtime.settings.problems import Problem, child, raise_problems, suggest
+from trade_runtime.settings.problems import Problem, child, raise_problems
 from trade_runtime.settings.scalars import SCALARS, described, kind_of, sample_of
 from trade_runtime.settings.secrets import MASK, Table, frozen, is_secret
+from trade_runtime.spelling import did_you_mean, suggest
 
 T = TypeVar("T")
 
@@ -219,8 +220,7 @@ def _read_choice(kind: Any, raw: object, path: str, problems: list[Problem]) -> 
     if isinstance(raw, str) and raw in choices:
         return choices[raw]
     known = ", ".join(f'"{choice}"' for choice in choices)
-    hint = suggest(raw, choices) if isinstance(raw, str) else ""
-    hint = hint if "did you mean" in hint else ""
+    hint = did_you_mean(raw, choices) if isinstance(raw, str) else ""
     problems.append(Problem(path, f"expected one of {known}, got {described(raw)}{hint}"))
     return _BAD
 

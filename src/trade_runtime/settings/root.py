@@ -18,7 +18,7 @@ from trade_runtime.errors import ConfigError
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.settings.checks import NAME_RULE, is_name
 from trade_runtime.settings.history import BacktestSettings, InstrumentSettings
-from trade_runtime.settings.problems import Problem, child, raise_problems, suggest
+from trade_runtime.settings.problems import Problem, child, raise_problems
 from trade_runtime.settings.reader import read_table, structure
 from trade_runtime.settings.risk import RiskSettings
 from trade_runtime.settings.scalars import described
@@ -36,6 +36,7 @@ from trade_runtime.settings.sections import (
     VenueTable,
 )
 from trade_runtime.settings.toml import read_toml
+from trade_runtime.spelling import suggest
 
 T = TypeVar("T")
 
