@@ -14,42 +14,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import attrs
 import structlog
 
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.managers.local_triggers import LocalTriggers
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.ids import ClientOrderId, InstrumentId
-from trade_runtime.model.instrument import exact
 from trade_runtime.model.market import Quote
-from trade_runtime.model.orders import PROFIT_TYPES, ZERO, OrderType, Side, TimeInForce
+from trade_runtime.model.orders import TimeInForce
 from trade_runtime.protocols import Capabilities
 
 log = structlog.get_logger("orders")
-
-
-@attrs.define(eq=False)
-class _Watched:
-    """An order whose trigger is watched here, and where that trigger now stands."""
-
-    order: Order
-    asked: Decimal | None = None
-    """The trigger that the strategy asked for last."""
-    trigger: Decimal = ZERO
-
-    def reached(self, quote: Quote) -> bool:
-        """Whether the market woke it. A stop watches the price that it would trade at."""
-        spec, asked = self.order.spec, self.order.trigger_price
-        assert asked is not None
-        if self.asked is not asked:  # it is new, or was amended
-            self.asked = self.trigger = asked
-        market = exact(quote.ask if spec.side is Side.BUY else quote.bid)
-        if spec.type is OrderType.TRAILING_STOP and spec.trail is not None:
-            best = market + spec.side.sign * spec.trail
-            self.trigger = (min if spec.side is Side.BUY else max)(self.trigger, best)
-        rises = (spec.side is Side.BUY) is not (spec.type in PROFIT_TYPES)
-        return market >= self.trigger if rises else market <= self.trigger
 
 
 class HeldOrders:
@@ -61,7 +37,7 @@ class HeldOrders:
 
     def __init__(self, orders: OrderManager) -> None:
         self._orders = orders
-        self._watched: dict[InstrumentId, list[_Watched]] = {}
+        self._triggers = LocalTriggers(orders)
         self._late: dict[InstrumentId, list[Order]] = {}
         """Children that may go, and wait for the market to be seen again."""
         self._tapped: set[InstrumentId] = set()
@@ -93,6 +69,7 @@ class HeldOrders:
             self._grow(order)
         if spec.oco:
             self._make_room(order)
+        self._triggers.moved(order)
 
     def _follow(self, child: Order, *, over: bool) -> None:
         """Release a child for what its parent filled, or drop it where nothing came of that."""
@@ -117,7 +94,9 @@ class HeldOrders:
         late = self._late.setdefault(child.instrument, [])
         if child not in late:
             late.append(child)
-        self._tap(child.instrument)
+        if child.instrument not in self._tapped:
+            self._tapped.add(child.instrument)
+            self._orders.prices.views[child.instrument].market_taps.append(self._on_quote)
 
     def _grow(self, child: Order) -> None:
         """Let a child that rests follow what its parent has filled meanwhile."""
@@ -169,15 +148,8 @@ class HeldOrders:
     def watch(self, order: Order) -> None:
         """Watch the market for the trigger of an order, and the clock for its end."""
         self._date(order)
-        if not order.spec.emulated:
-            return
-        self._watched.setdefault(order.instrument, []).append(_Watched(order))
-        self._tap(order.instrument)
-
-    def _tap(self, instrument: InstrumentId) -> None:
-        if instrument not in self._tapped:
-            self._tapped.add(instrument)
-            self._orders.prices.views[instrument].market_taps.append(self._on_quote)
+        if order.spec.emulated:
+            self._triggers.watch(order)
 
     def _date(self, order: Order) -> None:
         """See to it that an order with a date ends then, where the venue does not."""
@@ -192,36 +164,6 @@ class HeldOrders:
         for child in self._late.pop(quote.instrument, ()):
             parent = self._orders.trading.orders.get(child.spec.parent or ClientOrderId(""))
             self._follow(child, over=parent is None or parent.settled)
-        watched = self._watched.get(quote.instrument)
-        if not watched:
-            return
-        for one in list(watched):
-            order = one.order
-            if order.state is not OrderState.HELD:
-                watched.remove(one)
-            elif one.reached(quote) and self._way_is_free(order):
-                watched.remove(one)
-                self._orders.release(order, order.quantity, f"the market reached {one.trigger}")
-
-    def _way_is_free(self, order: Order) -> bool:
-        """Whether nothing at the venue holds what the order needs.
-
-        On a spot account a stop that rests locks the currency that its position would be closed
-        with: one of its group, or the one that the guard placed because a stop-loss that is watched
-        here protects nothing. It goes first; where the order then fails, the guard puts one back.
-        """
-        trading, spec = self._orders.trading, order.spec
-        if self._orders.instrument(order.instrument).kind != "spot":
-            return True
-        found: list[Order] = []
-        if spec.oco and not self._holds(order).oco:
-            found += trading.groups.get(spec.oco, {}).values()
-        if spec.protective:
-            found += trading.stops(spec.strategy, spec.instrument)
-        others = [one for one in found if one is not order and one.state is not OrderState.HELD]
-        for other in others:
-            self._orders.cancel(other, f"order {order.id} takes its place")
-        return not others
 
     def _holds(self, order: Order) -> Capabilities:
         return self._orders.venues.trading_in(order.instrument).capabilities

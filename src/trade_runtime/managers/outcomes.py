@@ -89,6 +89,8 @@ class Outcomes:
         """Told when a position or its stops changed. Set by the protection guard."""
         self.on_moved: Callable[[Order], None] = lambda order: None
         """Told of an order that moved while others wait for it or stand for it. Set by `held`."""
+        self.awaited: set[ClientOrderId] = set()
+        """Orders of which `on_moved` is told too: they make way for another, or others for them."""
         self.on_booked: Callable[[], None] = lambda: None
         """Told after each fill was booked, before its strategy is. Set by the risk watch."""
         self.on_rejected: Callable[[], None] = lambda: None
@@ -202,7 +204,13 @@ class Outcomes:
         spec = order.spec
         if kind == "filled" or spec.protective:
             self.on_position(spec.strategy, spec.instrument)
-        if spec.oco or spec.parent is not None or order.id in self.trading.children:
+        own = spec.client_order_id
+        if (
+            spec.oco
+            or spec.parent is not None
+            or own in self.trading.children
+            or own in self.awaited
+        ):
             self.on_moved(order)
         listener = self.listeners.get(spec.strategy)
         if listener is not None and listener.hears_orders:
