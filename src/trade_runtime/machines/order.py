@@ -142,6 +142,7 @@ class Order:
         "is_live",
         "may_have_left",
         "notional",
+        "owed",
         "price",
         "quantity",
         "ready",
@@ -170,6 +171,9 @@ class Order:
         """How much of the order that it waits for was filled: for so much it may go."""
         self.released = ZERO
         """For how much it was let go so far, whatever became of that."""
+        self.owed = ZERO
+        """By how much it has yet to become smaller, for what others of its group filled. Below 0
+        where the venue made it smaller and has not told yet of the fill that it did so for."""
         self.amending: AmendRequested | None = None
         """The amend that is under way."""
         self.venue_order_id: VenueOrderId | None = None

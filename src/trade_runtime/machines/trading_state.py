@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any, ClassVar
 
 from trade_runtime.machines.exposure import Exposure
+from trade_runtime.machines.groups import owe, owed_after
 from trade_runtime.machines.ledger import Ledger
 from trade_runtime.machines.order import (
     CLOSING_INPUT,
@@ -156,8 +157,8 @@ class TradingState:
         """Return a digest of all that trading depends on: equal states have equal hashes."""
         lines = [f"{self.tag} {self.intents} {self.fills}"]
         lines += [
-            f"{order!r} {order.cancel_requested} {order.ready} {order.released} {order.amending}"
-            f" {sorted(order.trade_ids)}"
+            f"{order!r} {order.cancel_requested} {order.ready} {order.released} {order.owed}"
+            f" {order.amending} {sorted(order.trade_ids)}"
             for order in sorted(self.orders.values(), key=lambda o: o.id)
         ]
         traded = (p for p in self.ledger if p.fees)  # one that was only asked for is not state
@@ -253,7 +254,9 @@ class TradingState:
     def _amended(self, event: OrderAmended) -> Order | None:
         order = self.orders.get(event.client_order_id)
         if order is not None:
+            owed = owed_after(order, event.quantity)
             order.amend(event.quantity, event.price, event.trigger_price)
+            order.owed = owed
             if order.is_live:
                 self._declare(order)
             self._changed(order)
@@ -303,6 +306,9 @@ class TradingState:
         if order.id in self.children:
             for child in self.children[order.id].values():
                 child.ready = order.filled
+        if order.spec.oco:
+            group = self.groups.get(order.spec.oco, {})
+            owe(order, fill.quantity, group.values(), self._given_up.values())
         venue = venue_of(fill.instrument)
         if fill.ts_ns > self.last_fill_ns.get(venue, 0):
             self.last_fill_ns[venue] = fill.ts_ns

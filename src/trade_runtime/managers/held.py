@@ -12,7 +12,7 @@ what the journal says was held.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from functools import partial
 
 import structlog
 
@@ -26,6 +26,13 @@ from trade_runtime.model.orders import TimeInForce
 from trade_runtime.protocols import Capabilities
 
 log = structlog.get_logger("orders")
+
+ROOM_NS = 500_000_000
+"""How long a venue that sees to groups has to make an order smaller, or end it, before the runtime
+does; and how soon what a venue refused is asked for again."""
+
+MAX_TRIES = 3
+"""How often a venue is asked to make an order of a group smaller, before it is cancelled."""
 
 
 class HeldOrders:
@@ -41,8 +48,12 @@ class HeldOrders:
         self._late: dict[InstrumentId, list[Order]] = {}
         """Children that may go, and wait for the market to be seen again."""
         self._tapped: set[InstrumentId] = set()
-        self._counted: dict[Order, Decimal] = {}
-        """Of orders in groups, how much of their fills the others have made room for."""
+        self._tries: dict[ClientOrderId, int] = {}
+        """How often the venue was asked to make an order of a group smaller."""
+        self._later: set[ClientOrderId] = set()
+        """Orders of groups that are looked at again soon."""
+        self._taken: set[ClientOrderId] = set()
+        """Stop-losses that were cancelled because they could not be made smaller."""
         orders.on_moved = self.moved
         orders.on_held = self.watch
 
@@ -54,7 +65,7 @@ class HeldOrders:
             if order.state is OrderState.HELD or parent is None:
                 self.watch(order)
             if order.spec.oco:
-                self._counted[order] = order.filled
+                self._make_room(order)
             if parent is not None:
                 self._follow(order, over=parent not in trading.orders)
 
@@ -65,10 +76,12 @@ class HeldOrders:
         for child in list(self._orders.trading.children.get(order.id, {}).values()):
             self._follow(child, over=order.settled)
         spec = order.spec
+        if spec.oco:
+            for one in [order, *self._orders.trading.groups.get(spec.oco, {}).values()]:
+                self._make_room(one)
+            self._replace(order)
         if spec.parent is not None:
             self._grow(order)
-        if spec.oco:
-            self._make_room(order)
         self._triggers.moved(order)
 
     def _follow(self, child: Order, *, over: bool) -> None:
@@ -105,6 +118,7 @@ class HeldOrders:
             more > 0
             and child.state is OrderState.OPEN
             and child.amending is None
+            and child.owed <= 0
             and not child.cancel_requested
             and self._holds(child).amend
         ):
@@ -113,35 +127,54 @@ class HeldOrders:
             except OrderRefused as refused:
                 log.warning("An exit cannot grow", order=child.id, detail=str(refused))
 
-    def _make_room(self, order: Order) -> None:
-        """Let an order's fills take the place of the others of its group."""
-        others = [
-            other
-            for other in self._orders.trading.groups.get(order.spec.oco, {}).values()
-            if other is not order
-        ]
-        fresh = order.filled - self._counted.get(order, Decimal(0))
-        if order.is_live and others:
-            self._counted[order] = order.filled
-        else:
-            self._counted.pop(order, None)
-        if not fresh:
-            return
-        for other in others:
-            if other.state is not OrderState.HELD and self._holds(other).oco:
-                continue  # the venue does it
-            left = other.quantity - fresh
-            if left <= other.filled or (other.is_live and not self._holds(other).amend):
-                self._orders.cancel(other, f"order {order.id} filled in its place")
-            elif not other.cancel_requested and other.amending is None:
-                self._shrink(other, left)
+    def _make_room(self, order: Order, *, due: bool = False) -> None:
+        """Have an order become smaller by what others of its group filled, or end.
 
-    def _shrink(self, order: Order, quantity: Decimal) -> None:
-        try:
-            self._orders.amend(order, quantity=quantity)
-        except OrderRefused as refused:
-            log.warning("An order of a group is cancelled", order=order.id, detail=str(refused))
-            self._orders.cancel(order, "it cannot be made smaller")
+        Where the venue sees to groups it does so, unless it never saw the order together with the
+        one that filled. So it is given some time, as it is after it refused; `due` says that this
+        is over. What is asked for is how large the order is to be, so it is harmless where the
+        venue has done it meanwhile.
+        """
+        own = order.id
+        if order.owed <= 0 or not order.is_live or order.cancel_requested:
+            self._tries.pop(own, None)
+            return
+        if order.amending is not None or own in self._later:
+            return
+        here = order.state in (OrderState.HELD, OrderState.PENDING)
+        holds, tries = self._holds(order), self._tries.get(own, 0)
+        if not due and not here and (holds.oco or tries):
+            self._later.add(own)
+            due_ns = self._orders.clock.now_ns() + ROOM_NS
+            self._orders.alarms.set(due_ns, partial(self._make_room_now, order))
+            return
+        left = order.quantity - order.owed
+        if left <= order.filled:
+            self._orders.cancel(order, f"others of {order.spec.oco} filled in its place")
+        elif tries == MAX_TRIES or not (here or holds.amend):
+            self._take_away(order, "the venue does not make it smaller")
+        else:
+            self._tries[own] = tries + 1
+            try:
+                self._orders.amend(order, quantity=left)
+            except OrderRefused as refused:
+                self._take_away(order, str(refused))
+
+    def _make_room_now(self, order: Order, now_ns: int) -> None:
+        self._later.discard(order.id)
+        self._make_room(order, due=True)
+
+    def _take_away(self, order: Order, why: str) -> None:
+        """Cancel an order that is too large; what a stop-loss still protected is covered anew."""
+        log.warning("An order of a group is cancelled", order=order.id, detail=why)
+        if order.spec.protective:
+            self._taken.add(order.id)
+        self._orders.cancel(order, f"it cannot be made smaller: {why}")
+
+    def _replace(self, order: Order) -> None:
+        if order.id in self._taken and not order.is_live:
+            self._taken.discard(order.id)
+            self._orders.protect_now(order.strategy, order.instrument)
 
     # --- what is watched here
 

@@ -155,7 +155,10 @@ class Outcomes:
     def _on_accepted(self, event: OrderAccepted) -> None:
         order = self._known(event)
         if order is not None and order.state in _UNTOLD:
+            back = order.state is OrderState.DROPPED
             self._state.record(event)
+            if back and order.cancel_requested:  # that cancel was for nothing: once more
+                self.in_doubt[order.id] = order
             self._tell(order, "accepted", "", event.ts_ns)
 
     def _on_rejected(self, event: OrderRejected) -> None:
