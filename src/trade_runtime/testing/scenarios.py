@@ -44,6 +44,9 @@ class Scenario:
         settle_secs: how long a request may be under way.
         bare_secs: the bound W: how long a position may be without the stop-loss that it needs
             while a runtime lives.
+        exit_secs: how long an exit of a bracket may rest for more than its entry filled and no
+            other exit has sold, while a runtime lives.
+        holds: what the exchange holds, where that is less than a paper venue can: its options.
         must_see: marks that a sweep over every step and fault has to reach.
     """
 
@@ -57,6 +60,8 @@ class Scenario:
     restart_secs: float
     settle_secs: float
     bare_secs: float
+    exit_secs: float = 2.0
+    holds: Mapping[str, Any] = attrs.field(factory=dict)
     must_see: tuple[str, ...] = ()
 
 
