@@ -24,7 +24,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from trade_runtime.model.events import Fill
+from trade_runtime.model.events import Fill, OrderAmended
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, TradeId, VenueOrderId
 from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, ReportStatus, Side
 from trade_runtime.model.records import AmendRequested
@@ -142,12 +142,13 @@ class Order:
         "is_live",
         "may_have_left",
         "notional",
-        "owed",
         "price",
         "quantity",
         "ready",
         "reason",
         "released",
+        "share",
+        "share_asked",
         "spec",
         "state",
         "trade_ids",
@@ -171,9 +172,10 @@ class Order:
         """How much of the order that it waits for was filled: for so much it may go."""
         self.released = ZERO
         """For how much it was let go so far, whatever became of that."""
-        self.owed = ZERO
-        """By how much it has yet to become smaller, for what others of its group filled. Below 0
-        where the venue made it smaller and has not told yet of the fill that it did so for."""
+        self.share = spec.quantity
+        """Of one in a group: what it is to be for, once the others' fills took its place."""
+        self.share_asked = ZERO
+        """What the amend that is under way changes of that: taken back where it is rejected."""
         self.amending: AmendRequested | None = None
         """The amend that is under way."""
         self.venue_order_id: VenueOrderId | None = None
@@ -225,6 +227,11 @@ class Order:
         """What it may be for: of an order and of the amend that is under way the larger."""
         amending = self.amending
         return self.quantity if amending is None else max(self.quantity, amending.quantity)
+
+    @property
+    def owed(self) -> Decimal:
+        """By how much it is still too large for what others of its group filled; seldom below 0."""
+        return self.quantity - self.share
 
     @property
     def outstanding(self) -> Decimal:
@@ -306,8 +313,9 @@ class Order:
             self.may_have_left = True
 
     def _stand(self, state: OrderState) -> None:
-        # Its own fills may say that it is executed in full before the venue does.
-        if state is OrderState.OPEN and self.filled >= self.quantity:
+        # Its own fills may say that it is executed in full before the venue does; but not while it
+        # may be larger by now. More fills than that: what is known of its size is old.
+        if state is OrderState.OPEN and self.filled == self.worst_quantity:
             state = OrderState.FILLED
         self.state = state
         self.is_live = state in LIVE_STATES
@@ -321,21 +329,22 @@ class Order:
         if not 0 < quantity <= self.quantity:
             raise InvalidTransition(f"order {self.id}: released for {quantity} of {self.quantity}")
         self.apply(OrderInput.RELEASED)
-        self.quantity = self.released = quantity
+        self.quantity = self.released = self.share = quantity
 
-    def amend(
-        self, quantity: Decimal, price: Decimal | None, trigger_price: Decimal | None
-    ) -> None:
-        """Take the numbers that the venue says it holds the order with.
+    def amend(self, event: OrderAmended, *, answered: bool) -> None:
+        """Take the numbers that the venue says it holds the order with; `answered` says that the
+        amend that was under way is over.
 
         Raises:
             InvalidTransition: an order in this state cannot be amended; nothing was changed.
         """
         if (self.state, OrderInput.AMENDED) not in TRANSITIONS:
             raise InvalidTransition(f"order {self.id} is {self.state}: amended cannot be")
-        self.amending = None
+        if answered:
+            self.amending = None
         if self.is_live:
-            self.quantity, self.price, self.trigger_price = quantity, price, trigger_price
+            self.quantity, self.price = event.quantity, event.price
+            self.trigger_price = event.trigger_price
         self.apply(OrderInput.AMENDED)
 
     def apply_fill(self, fill: Fill) -> bool:

@@ -12,8 +12,8 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, ClassVar
 
+from trade_runtime.machines import amends
 from trade_runtime.machines.exposure import Exposure
-from trade_runtime.machines.groups import owe, owed_after
 from trade_runtime.machines.ledger import Ledger
 from trade_runtime.machines.order import (
     CLOSING_INPUT,
@@ -157,7 +157,7 @@ class TradingState:
         """Return a digest of all that trading depends on: equal states have equal hashes."""
         lines = [f"{self.tag} {self.intents} {self.fills}"]
         lines += [
-            f"{order!r} {order.cancel_requested} {order.ready} {order.released} {order.owed}"
+            f"{order!r} {order.cancel_requested} {order.ready} {order.released} {order.share}"
             f" {order.amending} {sorted(order.trade_ids)}"
             for order in sorted(self.orders.values(), key=lambda o: o.id)
         ]
@@ -246,17 +246,14 @@ class TradingState:
     def _amend_requested(self, event: AmendRequested) -> Order | None:
         order = self.orders.get(event.client_order_id)
         if order is not None:
-            order.amending = event
-            order.released += max(event.quantity - order.quantity, ZERO)
+            amends.ask(order, event)
             self._changed(order)
         return order
 
     def _amended(self, event: OrderAmended) -> Order | None:
         order = self.orders.get(event.client_order_id)
         if order is not None:
-            owed = owed_after(order, event.quantity)
-            order.amend(event.quantity, event.price, event.trigger_price)
-            order.owed = owed
+            amends.take(order, event)
             if order.is_live:
                 self._declare(order)
             self._changed(order)
@@ -265,7 +262,7 @@ class TradingState:
     def _amend_rejected(self, event: AmendRejected) -> Order | None:
         order = self.orders.get(event.client_order_id)
         if order is not None:
-            order.amending = None
+            amends.refuse(order)
             self._changed(order)
         return order
 
@@ -308,7 +305,7 @@ class TradingState:
                 child.ready = order.filled
         if order.spec.oco:
             group = self.groups.get(order.spec.oco, {})
-            owe(order, fill.quantity, group.values(), self._given_up.values())
+            amends.take_place(order, fill.quantity, group.values(), self._given_up.values())
         venue = venue_of(fill.instrument)
         if fill.ts_ns > self.last_fill_ns.get(venue, 0):
             self.last_fill_ns[venue] = fill.ts_ns

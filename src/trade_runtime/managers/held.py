@@ -12,6 +12,7 @@ what the journal says was held.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import partial
 
 import structlog
@@ -22,7 +23,7 @@ from trade_runtime.managers.local_triggers import LocalTriggers
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.ids import ClientOrderId, InstrumentId
 from trade_runtime.model.market import Quote
-from trade_runtime.model.orders import TimeInForce
+from trade_runtime.model.orders import ZERO, TimeInForce
 from trade_runtime.protocols import Capabilities
 
 log = structlog.get_logger("orders")
@@ -66,8 +67,16 @@ class HeldOrders:
                 self.watch(order)
             if order.spec.oco:
                 self._make_room(order)
+            if order.amending is not None:
+                # Whoever sent it cannot hear of it any more: the venue is asked, once it had time.
+                due_ns = self._orders.clock.now_ns() + ROOM_NS
+                self._orders.alarms.set(due_ns, partial(self._ask_about, order))
             if parent is not None:
                 self._follow(order, over=parent not in trading.orders)
+
+    def _ask_about(self, order: Order, now_ns: int) -> None:
+        if order.is_live and order.amending is not None:
+            self._orders.in_doubt[order.id] = order
 
     # --- children and groups
 
@@ -111,16 +120,22 @@ class HeldOrders:
             self._tapped.add(child.instrument)
             self._orders.prices.views[child.instrument].market_taps.append(self._on_quote)
 
+    def _more(self, child: Order) -> Decimal:
+        """Return how much its parent has filled that a child was not let go for."""
+        if child.spec.parent is None or child.state is OrderState.HELD:
+            return ZERO
+        more = min(child.ready, child.spec.quantity) - child.released
+        return more if more > 0 and self._holds(child).amend else ZERO
+
     def _grow(self, child: Order) -> None:
         """Let a child that rests follow what its parent has filled meanwhile."""
-        more = min(child.ready, child.spec.quantity) - child.released
+        more = self._more(child)
         if (
-            more > 0
+            more
             and child.state is OrderState.OPEN
             and child.amending is None
             and child.owed <= 0
             and not child.cancel_requested
-            and self._holds(child).amend
         ):
             try:
                 self._orders.amend(child, quantity=child.quantity + more)
@@ -148,9 +163,9 @@ class HeldOrders:
             due_ns = self._orders.clock.now_ns() + ROOM_NS
             self._orders.alarms.set(due_ns, partial(self._make_room_now, order))
             return
-        left = order.quantity - order.owed
+        left = order.share + self._more(order)
         if left <= order.filled:
-            self._orders.cancel(order, f"others of {order.spec.oco} filled in its place")
+            self._take_away(order, f"others of {order.spec.oco} filled in its place")
         elif tries == MAX_TRIES or not (here or holds.amend):
             self._take_away(order, "the venue does not make it smaller")
         else:
@@ -158,7 +173,7 @@ class HeldOrders:
             try:
                 self._orders.amend(order, quantity=left)
             except OrderRefused as refused:
-                self._take_away(order, str(refused))
+                self._take_away(order, f"it cannot be made smaller: {refused}")
 
     def _make_room_now(self, order: Order, now_ns: int) -> None:
         self._later.discard(order.id)
@@ -166,10 +181,9 @@ class HeldOrders:
 
     def _take_away(self, order: Order, why: str) -> None:
         """Cancel an order that is too large; what a stop-loss still protected is covered anew."""
-        log.warning("An order of a group is cancelled", order=order.id, detail=why)
         if order.spec.protective:
             self._taken.add(order.id)
-        self._orders.cancel(order, f"it cannot be made smaller: {why}")
+        self._orders.cancel(order, why)
 
     def _replace(self, order: Order) -> None:
         if order.id in self._taken and not order.is_live:
