@@ -433,6 +433,21 @@ class TestAmends:
             assert {order.id: Decimal(2)} == resting(world)
 
     @virtual
+    async def test_one_that_has_not_left_at_the_halt_never_leaves(self, tmp_path: Path) -> None:
+        """It is an entry order: after the halt only its cancel leaves. A stop-loss may be moved."""
+        world, hand = World(tmp_path), Hand()
+        async with world.open(hand, prices=QUIET, protection={"required": "off"}, shutdown=LEFT):
+            order = hand.buy("1", "90")
+            stop = hand.stop("1", "95")
+            await trio.sleep(0.1)
+            hand.trader.amend(order, price="99")
+            hand.trader.amend(stop, trigger_price="96")
+            world.trading.orders.halt("a test")
+            await trio.sleep(0.1)
+            assert [stop.id] == world.history("amend")
+            assert (Decimal(90), None) == (order.price, order.amending)
+
+    @virtual
     async def test_a_venue_that_cannot_says_so_at_once(self, tmp_path: Path) -> None:
         """Nothing is cancelled and placed anew behind the strategy's back."""
         world, hand = World(tmp_path), Hand()

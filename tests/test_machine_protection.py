@@ -13,6 +13,7 @@ from tests.support.values import BUY, SELL, order, spec
 from trade_runtime.machines.order import Order, OrderInput, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
 from trade_runtime.model.orders import Side
+from trade_runtime.model.records import AmendRequested
 
 ZERO = Decimal(0)
 OPEN, SENT, UNKNOWN = OrderState.OPEN, OrderState.SENT, OrderState.UNKNOWN
@@ -43,6 +44,13 @@ class TestPlans:
         for state in (OrderState.PENDING, SENT, UNKNOWN):
             made = planned("2", stop("2", state=state))
             assert (ZERO, ZERO, False) == (made.place, made.resting, made.covered)
+
+    def test_what_a_stop_is_about_to_grow_by_is_coming(self) -> None:
+        """Else the stop would have grown and another would rest beside it, and both could fill."""
+        growing = stop("0.5")
+        growing.amending = AmendRequested(growing.id, Decimal(2), None, Decimal(90))
+        made = planned("2", growing)
+        assert (ZERO, Decimal("0.5"), False) == (made.place, made.resting, made.covered)
 
     def test_only_what_lacks_is_placed(self) -> None:
         """A position that grew gets a second stop for the difference."""

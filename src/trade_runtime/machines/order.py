@@ -24,7 +24,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from trade_runtime.model.events import Fill
+from trade_runtime.model.events import Fill, OrderAmended
 from trade_runtime.model.ids import TradeId, VenueOrderId
 from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, ReportStatus, Side
 from trade_runtime.model.records import AmendRequested
@@ -149,6 +149,8 @@ class Order:
         "ready",
         "reason",
         "released",
+        "share",
+        "share_asked",
         "spec",
         "state",
         "strategy",
@@ -179,6 +181,10 @@ class Order:
         """How much of the order that it waits for was filled: for so much it may go."""
         self.released = ZERO
         """For how much it was let go so far, whatever became of that."""
+        self.share = spec.quantity
+        """Of one in a group: what it is to be for, once the others' fills took its place."""
+        self.share_asked = ZERO
+        """What the amend that is under way changes of that: taken back where it is rejected."""
         self.amending: AmendRequested | None = None
         """The amend that is under way."""
         self.venue_order_id: VenueOrderId | None = None
@@ -215,6 +221,11 @@ class Order:
         """What it may be for: of an order and of the amend that is under way the larger."""
         amending = self.amending
         return self.quantity if amending is None else max(self.quantity, amending.quantity)
+
+    @property
+    def owed(self) -> Decimal:
+        """By how much it is still too large for what others of its group filled; seldom below 0."""
+        return self.quantity - self.share
 
     @property
     def outstanding(self) -> Decimal:
@@ -293,10 +304,16 @@ class Order:
             self.reason = reason
         if state in _AWAY:
             self.may_have_left = True
-        elif state is OrderState.OPEN and self.filled >= self.quantity:
-            state = OrderState.FILLED  # its own fills may say so before the venue does
+        elif state is OrderState.OPEN and self._full(self.filled):
+            state = OrderState.FILLED
         self.state = state
         self.is_live = state in LIVE_STATES
+
+    def _full(self, filled: Decimal) -> bool:
+        """Whether fills say that it is executed in full before the venue does: not while it may be
+        larger by now. More fills than that: what is known of its size is old.
+        """
+        return filled == self.worst_quantity
 
     def release(self, quantity: Decimal) -> None:
         """Let an order go that was held.
@@ -307,21 +324,22 @@ class Order:
         if not 0 < quantity <= self.quantity:
             raise InvalidTransition(f"order {self.id}: released for {quantity} of {self.quantity}")
         self.apply(OrderInput.RELEASED)
-        self.quantity = self.released = quantity
+        self.quantity = self.released = self.share = quantity
 
-    def amend(
-        self, quantity: Decimal, price: Decimal | None, trigger_price: Decimal | None
-    ) -> None:
-        """Take the numbers that the venue says it holds the order with.
+    def amend(self, event: OrderAmended, *, answered: bool) -> None:
+        """Take the numbers that the venue says it holds the order with; `answered` says that the
+        amend that was under way is over.
 
         Raises:
             InvalidTransition: an order in this state cannot be amended; nothing was changed.
         """
         if (self.state, OrderInput.AMENDED) not in TRANSITIONS:
             raise InvalidTransition(f"order {self.id} is {self.state}: amended cannot be")
-        self.amending = None
+        if answered:
+            self.amending = None
         if self.is_live:
-            self.quantity, self.price, self.trigger_price = quantity, price, trigger_price
+            self.quantity, self.price = event.quantity, event.price
+            self.trigger_price = event.trigger_price
         self.apply(OrderInput.AMENDED)
 
     def apply_fill(self, fill: Fill) -> bool:
@@ -343,7 +361,7 @@ class Order:
         state = TRANSITIONS.get((self.state, OrderInput.FILL))
         if state is None:
             raise InvalidTransition(f"order {self.id} is {self.state}: a fill cannot be")
-        if state is OrderState.OPEN and filled >= self.quantity:
+        if state is OrderState.OPEN and self._full(filled):
             state = OrderState.FILLED
         self.trade_ids.add(fill.trade_id)
         self.filled = filled

@@ -12,6 +12,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, ClassVar
 
+from trade_runtime.machines import amends
 from trade_runtime.machines.exposure import Exposure
 from trade_runtime.machines.ledger import Ledger, Position
 from trade_runtime.machines.order import (
@@ -160,8 +161,8 @@ class TradingState:
         """Return a digest of all that trading depends on: equal states have equal hashes."""
         lines = [f"{self.tag} {self.intents} {self.fills}"]
         lines += [
-            f"{order!r} {order.cancel_requested} {order.ready} {order.released} {order.amending}"
-            f" {sorted(order.trade_ids)}"
+            f"{order!r} {order.cancel_requested} {order.ready} {order.released} {order.share}"
+            f" {order.amending} {sorted(order.trade_ids)}"
             for order in sorted(self.orders.values(), key=lambda o: o.id)
         ]
         traded = (p for p in self.ledger if p.fees)  # one that was only asked for is not state
@@ -256,15 +257,14 @@ class TradingState:
     def _amend_requested(self, event: AmendRequested) -> Order | None:
         order = self.orders.get(event.client_order_id)
         if order is not None:
-            order.amending = event
-            order.released += max(event.quantity - order.quantity, ZERO)
+            amends.ask(order, event)
             self._changed(order)
         return order
 
     def _amended(self, event: OrderAmended) -> Order | None:
         order = self.orders.get(event.client_order_id)
         if order is not None:
-            order.amend(event.quantity, event.price, event.trigger_price)
+            amends.take(order, event)
             if order.is_live:
                 self._declare(order)
             self._changed(order)
@@ -273,7 +273,7 @@ class TradingState:
     def _amend_rejected(self, event: AmendRejected) -> Order | None:
         order = self.orders.get(event.client_order_id)
         if order is not None:
-            order.amending = None
+            amends.refuse(order)
             self._changed(order)
         return order
 
@@ -314,6 +314,9 @@ class TradingState:
         if self.children:
             for child in self.children.get(order.id, {}).values():
                 child.ready = order.filled
+        if order.spec.oco:
+            group = self.groups.get(order.spec.oco, {})
+            amends.take_place(order, fill.quantity, group.values(), self._given_up.values())
         venue = venue_of(fill.instrument)
         if fill.ts_ns > self.last_fill_ns.get(venue, 0):
             self.last_fill_ns[venue] = fill.ts_ns

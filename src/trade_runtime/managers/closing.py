@@ -25,7 +25,7 @@ log = structlog.get_logger("closing")
 
 CLOSE_WITHIN_NS = 3_000_000_000
 """How long the whole of it may take: then the closer gives up, and the guard protects again. So for
-about this long, and what the guard then needs, a position on a spot account may be without a stop.
+about this long, and the way to the venue, a position on a spot account may be without a stop.
 """
 
 Key = tuple[StrategyName, InstrumentId]
@@ -134,6 +134,7 @@ class Closer:
             why=job.reason,
             problem=problem,
         )
+        self._orders.protect_now(*key)
 
     def _done(self, key: Key) -> None:
         del self._jobs[key]

@@ -13,43 +13,27 @@ what the journal says was held.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
-import attrs
 import structlog
 
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.managers.local_triggers import LocalTriggers
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.ids import ClientOrderId, InstrumentId
-from trade_runtime.model.instrument import exact
 from trade_runtime.model.market import Quote
-from trade_runtime.model.orders import ZERO, OrderType, Side, TimeInForce
+from trade_runtime.model.orders import ZERO, TimeInForce
 from trade_runtime.protocols import Capabilities
 
 log = structlog.get_logger("orders")
 
+ROOM_NS = 500_000_000
+"""How long a venue that sees to groups has to make an order smaller, or end it, before the runtime
+does; and how soon what a venue refused is asked for again."""
 
-@attrs.define(eq=False)
-class _Watched:
-    """An order whose trigger is watched here, and where that trigger now stands."""
-
-    order: Order
-    asked: Decimal | None = None
-    """The trigger that the strategy asked for last."""
-    trigger: Decimal = ZERO
-
-    def reached(self, quote: Quote) -> bool:
-        """Whether the market woke it. A stop watches the price that it would trade at."""
-        spec, asked = self.order.spec, self.order.trigger_price
-        assert asked is not None
-        if self.asked is not asked:  # it is new, or was amended
-            self.asked = self.trigger = asked
-        market = exact(quote.ask if spec.side is Side.BUY else quote.bid)
-        if spec.type is OrderType.TRAILING_STOP and spec.trail is not None:
-            best = market + spec.side.sign * spec.trail
-            self.trigger = (min if spec.side is Side.BUY else max)(self.trigger, best)
-        rises = (spec.side is Side.BUY) is not (spec.type.takes_profit)
-        return market >= self.trigger if rises else market <= self.trigger
+MAX_TRIES = 3
+"""How often a venue is asked to make an order of a group smaller, before it is cancelled."""
 
 
 class HeldOrders:
@@ -61,12 +45,16 @@ class HeldOrders:
 
     def __init__(self, orders: OrderManager) -> None:
         self._orders = orders
-        self._watched: dict[InstrumentId, list[_Watched]] = {}
+        self._triggers = LocalTriggers(orders)
         self._late: dict[InstrumentId, list[Order]] = {}
         """Children that may go, and wait for the market to be seen again."""
         self._tapped: set[InstrumentId] = set()
-        self._counted: dict[Order, Decimal] = {}
-        """Of orders in groups, how much of their fills the others have made room for."""
+        self._tries: dict[ClientOrderId, int] = {}
+        """How often the venue was asked to make an order of a group smaller."""
+        self._later: set[ClientOrderId] = set()
+        """Orders of groups that are looked at again soon."""
+        self._taken: set[ClientOrderId] = set()
+        """Stop-losses that were cancelled because they could not be made smaller."""
         orders.on_moved = self.moved
         orders.on_held = self.watch
 
@@ -78,9 +66,17 @@ class HeldOrders:
             if order.state is OrderState.HELD or parent is None:
                 self.watch(order)
             if order.spec.oco:
-                self._counted[order] = order.filled
+                self._make_room(order)
+            if order.amending is not None:
+                # Whoever sent it cannot hear of it any more: the venue is asked, once it had time.
+                due_ns = self._orders.clock.now_ns() + ROOM_NS
+                self._orders.alarms.set(due_ns, partial(self._ask_about, order))
             if parent is not None:
                 self._follow(order, over=parent not in trading.orders)
+
+    def _ask_about(self, order: Order, now_ns: int) -> None:
+        if order.is_live and order.amending is not None:
+            self._orders.in_doubt[order.id] = order
 
     # --- children and groups
 
@@ -89,10 +85,13 @@ class HeldOrders:
         for child in list(self._orders.trading.children.get(order.id, {}).values()):
             self._follow(child, over=order.settled)
         spec = order.spec
+        if spec.oco:
+            for one in [order, *self._orders.trading.groups.get(spec.oco, {}).values()]:
+                self._make_room(one)
+            self._replace(order)
         if spec.parent is not None:
             self._grow(order)
-        if spec.oco:
-            self._make_room(order)
+        self._triggers.moved(order)
 
     def _follow(self, child: Order, *, over: bool) -> None:
         """Release a child for what its parent filled, or drop it where nothing came of that."""
@@ -117,67 +116,87 @@ class HeldOrders:
         late = self._late.setdefault(child.instrument, [])
         if child not in late:
             late.append(child)
-        self._tap(child.instrument)
+        if child.instrument not in self._tapped:
+            self._tapped.add(child.instrument)
+            self._orders.prices.views[child.instrument].market_taps.append(self._on_quote)
+
+    def _more(self, child: Order) -> Decimal:
+        """Return how much its parent has filled that a child was not let go for."""
+        if child.spec.parent is None or child.state is OrderState.HELD:
+            return ZERO
+        more = min(child.ready, child.spec.quantity) - child.released
+        return more if more > 0 and self._holds(child).amend else ZERO
 
     def _grow(self, child: Order) -> None:
         """Let a child that rests follow what its parent has filled meanwhile."""
-        more = min(child.ready, child.spec.quantity) - child.released
+        more = self._more(child)
         if (
-            more > 0
+            more
             and child.state is OrderState.OPEN
             and child.amending is None
+            and child.owed <= 0
             and not child.cancel_requested
-            and self._holds(child).amend
         ):
             try:
                 self._orders.amend(child, quantity=child.quantity + more)
             except OrderRefused as refused:
                 log.warning("An exit cannot grow", order=child.id, detail=str(refused))
 
-    def _make_room(self, order: Order) -> None:
-        """Let an order's fills take the place of the others of its group."""
-        others = [
-            other
-            for other in self._orders.trading.groups.get(order.spec.oco, {}).values()
-            if other is not order
-        ]
-        fresh = order.filled - self._counted.get(order, Decimal(0))
-        if order.is_live and others:
-            self._counted[order] = order.filled
-        else:
-            self._counted.pop(order, None)
-        if not fresh:
-            return
-        for other in others:
-            if other.state is not OrderState.HELD and self._holds(other).oco:
-                continue  # the venue does it
-            left = other.quantity - fresh
-            if left <= other.filled or (other.is_live and not self._holds(other).amend):
-                self._orders.cancel(other, f"order {order.id} filled in its place")
-            elif not other.cancel_requested and other.amending is None:
-                self._shrink(other, left)
+    def _make_room(self, order: Order, *, due: bool = False) -> None:
+        """Have an order become smaller by what others of its group filled, or end.
 
-    def _shrink(self, order: Order, quantity: Decimal) -> None:
-        try:
-            self._orders.amend(order, quantity=quantity)
-        except OrderRefused as refused:
-            log.warning("An order of a group is cancelled", order=order.id, detail=str(refused))
-            self._orders.cancel(order, "it cannot be made smaller")
+        Where the venue sees to groups it does so, unless it never saw the order together with the
+        one that filled. So it is given some time, as it is after it refused; `due` says that this
+        is over. What is asked for is how large the order is to be, so it is harmless where the
+        venue has done it meanwhile.
+        """
+        own = order.id
+        if order.owed <= 0 or not order.is_live or order.cancel_requested:
+            self._tries.pop(own, None)
+            return
+        if order.amending is not None or own in self._later:
+            return
+        here = order.state in (OrderState.HELD, OrderState.PENDING)
+        holds, tries = self._holds(order), self._tries.get(own, 0)
+        if not due and not here and (holds.oco or tries):
+            self._later.add(own)
+            due_ns = self._orders.clock.now_ns() + ROOM_NS
+            self._orders.alarms.set(due_ns, partial(self._make_room_now, order))
+            return
+        left = order.share + self._more(order)
+        if left <= order.filled:
+            self._take_away(order, f"others of {order.spec.oco} filled in its place")
+        elif tries == MAX_TRIES or not (here or holds.amend):
+            self._take_away(order, "the venue does not make it smaller")
+        else:
+            self._tries[own] = tries + 1
+            try:
+                self._orders.amend(order, quantity=left)
+            except OrderRefused as refused:
+                self._take_away(order, f"it cannot be made smaller: {refused}")
+
+    def _make_room_now(self, order: Order, now_ns: int) -> None:
+        self._later.discard(order.id)
+        self._make_room(order, due=True)
+
+    def _take_away(self, order: Order, why: str) -> None:
+        """Cancel an order that is too large; what a stop-loss still protected is covered anew."""
+        if order.spec.protective:
+            self._taken.add(order.id)
+        self._orders.cancel(order, why)
+
+    def _replace(self, order: Order) -> None:
+        if order.id in self._taken and not order.is_live:
+            self._taken.discard(order.id)
+            self._orders.protect_now(order.strategy, order.instrument)
 
     # --- what is watched here
 
     def watch(self, order: Order) -> None:
         """Watch the market for the trigger of an order, and the clock for its end."""
         self._date(order)
-        if not order.spec.emulated:
-            return
-        self._watched.setdefault(order.instrument, []).append(_Watched(order))
-        self._tap(order.instrument)
-
-    def _tap(self, instrument: InstrumentId) -> None:
-        if instrument not in self._tapped:
-            self._tapped.add(instrument)
-            self._orders.prices.views[instrument].market_taps.append(self._on_quote)
+        if order.spec.emulated:
+            self._triggers.watch(order)
 
     def _date(self, order: Order) -> None:
         """See to it that an order with a date ends then, where the venue does not."""
@@ -192,36 +211,6 @@ class HeldOrders:
         for child in self._late.pop(quote.instrument, ()):
             parent = self._orders.trading.orders.get(child.spec.parent or ClientOrderId(""))
             self._follow(child, over=parent is None or parent.settled)
-        watched = self._watched.get(quote.instrument)
-        if not watched:
-            return
-        for one in list(watched):
-            order = one.order
-            if order.state is not OrderState.HELD:
-                watched.remove(one)
-            elif one.reached(quote) and self._way_is_free(order):
-                watched.remove(one)
-                self._orders.release(order, order.quantity, f"the market reached {one.trigger}")
-
-    def _way_is_free(self, order: Order) -> bool:
-        """Whether nothing at the venue holds what the order needs.
-
-        On a spot account a stop that rests locks the currency that its position would be closed
-        with: one of its group, or the one that the guard placed because a stop-loss that is watched
-        here protects nothing. It goes first; where the order then fails, the guard puts one back.
-        """
-        trading, spec = self._orders.trading, order.spec
-        if self._orders.instrument(order.instrument).kind != "spot":
-            return True
-        found: list[Order] = []
-        if spec.oco and not self._holds(order).oco:
-            found += trading.groups.get(spec.oco, {}).values()
-        if spec.protective:
-            found += trading.stops(spec.strategy, spec.instrument)
-        others = [one for one in found if one is not order and one.state is not OrderState.HELD]
-        for other in others:
-            self._orders.cancel(other, f"order {order.id} takes its place")
-        return not others
 
     def _holds(self, order: Order) -> Capabilities:
         return self._orders.venues.trading_in(order.instrument).capabilities

@@ -344,13 +344,15 @@ class OrderManager(Steering):
 
     def _send_amend(self, order: Order, amend: AmendRequested) -> None:
         try:
+            if self.gate.halted is not None and not order.spec.protective:
+                raise OrderRefused("halted", "trading is halted")
             self.venues.trading_in(order.instrument).amend(
                 order.id,
                 quantity=amend.quantity,
                 price=amend.price,
                 trigger_price=amend.trigger_price,
             )
-        except VenueDown as error:
+        except (OrderRefused, VenueDown) as error:
             self.on_event(AmendRejected(order.id, f"not sent: {error}", self.clock.now_ns()))
             return
         if self._time is not None:

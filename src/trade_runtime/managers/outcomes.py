@@ -87,6 +87,8 @@ class Outcomes:
         """Told when a position or its stops changed. Set by the protection guard."""
         self.on_moved: Callable[[Order], None] = lambda order: None
         """Told of an order that moved while others wait for it or stand for it. Set by `held`."""
+        self.awaited: set[ClientOrderId] = set()
+        """Orders of which `on_moved` is told too: they make way for another, or others for them."""
         self.on_booked: Callable[[], None] = lambda: None
         """Told after each fill was booked, before its strategy is. Set by the risk watch."""
         self.on_rejected: Callable[[], None] = lambda: None
@@ -147,7 +149,10 @@ class Outcomes:
 
     def _on_accepted(self, event: OrderAccepted, order: Order | None) -> None:
         if order is not None and order.state in _UNTOLD:
+            back = order.state is OrderState.DROPPED
             self._state.record(event)
+            if back and order.cancel_requested:  # that cancel was for nothing: once more
+                self.in_doubt[order.id] = order
             self._tell(order, "accepted", "", event.ts_ns)
 
     def _on_rejected(self, event: OrderRejected, order: Order | None) -> None:
@@ -191,8 +196,12 @@ class Outcomes:
         spec = order.spec
         if kind == "filled" or spec.protective:
             self.on_position(spec.strategy, spec.instrument)
-        children = self.trading.children
-        if spec.oco or spec.parent is not None or (children and order.id in children):
+        if (
+            spec.oco
+            or spec.parent is not None
+            or order.id in self.trading.children
+            or order.id in self.awaited
+        ):
             self.on_moved(order)
         listener = self.listeners.get(spec.strategy)
         if listener is not None and listener.hears_orders:

@@ -1,8 +1,9 @@
 """The protection guard: no open position without a stop-loss that rests at the venue.
 
 While trading it looks at every position that changed: it gives the strategy `grace_secs` to place
-its own stop, then places what is missing, cancels what became superfluous, and reports what it
-cannot cover. At the stop it does the same without grace, and proves the result by asking the venue.
+its own stop (none where the runtime itself took one away), then places what is missing, cancels
+what became superfluous, and reports what it cannot cover. At the stop it does the same without
+grace, and proves the result by asking the venue.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class ProtectionGuard:
         self._timed: dict[Key, int] = {}
         self._overdue: dict[Key, int] = {}
         orders.on_position = self.mark
+        orders.protect_now = self.look_now
 
     def mark(self, strategy: StrategyName, instrument: InstrumentId) -> None:
         """Note that a position or its stops changed."""
@@ -103,6 +105,16 @@ class ProtectionGuard:
         if self._settings.required != "off":
             now_ns = self._clock.now_ns()
             self._due.setdefault((strategy, instrument), now_ns + self._grace_ns)
+            self._look_later(now_ns)
+
+    def look_now(self, strategy: StrategyName, instrument: InstrumentId) -> None:
+        """Look at a position at once: what protected it is gone, and its strategy did not ask for
+        that, so there is nothing to wait for.
+        """
+        if self._settings.required != "off":
+            now_ns = self._clock.now_ns()
+            self._due[strategy, instrument] = now_ns
+            self._look((strategy, instrument), now_ns, now_ns)
             self._look_later(now_ns)
 
     def _look_later(self, now_ns: int) -> None:

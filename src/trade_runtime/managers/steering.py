@@ -46,6 +46,8 @@ class Steering(Outcomes):
             None
         )
         """Closes a position at the market, and says why. Set by the closer."""
+        self.protect_now: Callable[[StrategyName, InstrumentId], None] = lambda s, i: None
+        """Protects a position, without a grace, whose stop made way in vain. Set by the guard."""
         if self.trading.latch is not None:  # of an earlier process: in force before anything runs
             self.gate.mode = self.trading.latch.mode
             self.gate.mode_reason = self.trading.latch.reason

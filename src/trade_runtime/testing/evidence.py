@@ -17,7 +17,7 @@ from trade_runtime.machines.journal import check_chain, read_event
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, TradeId
 from trade_runtime.model.orders import ZERO, OrderSpec, Side
-from trade_runtime.model.records import JournalEvent
+from trade_runtime.model.records import AmendRequested, JournalEvent
 from trade_runtime.protocols import Record
 from trade_runtime.testing.world import World
 from trade_runtime.venues.paper.record import HistoryRow
@@ -51,7 +51,8 @@ class VenueOrder:
         spec: the durable intent of that id; None where there is none.
         side: of the order that the exchange saw.
         instrument: likewise.
-        remaining: what is not yet filled.
+        quantity: what it is for now.
+        filled: what was executed of it.
         live: it was accepted and has not ended.
     """
 
@@ -59,8 +60,14 @@ class VenueOrder:
     spec: OrderSpec | None
     side: Side
     instrument: InstrumentId
-    remaining: Decimal
+    quantity: Decimal
+    filled: Decimal = ZERO
     live: bool = False
+
+    @property
+    def remaining(self) -> Decimal:
+        """What is not yet filled."""
+        return self.quantity - self.filled
 
     @property
     def protective(self) -> bool:
@@ -81,6 +88,7 @@ class Venue:
         orders: every order that was ever submitted.
         positions: by strategy and instrument, the sum of the fills.
         live: the orders that rest, by id.
+        groups: by its name, every order of a group that was ever submitted.
     """
 
     def __init__(self, intents: dict[ClientOrderId, OrderSpec]) -> None:
@@ -88,6 +96,7 @@ class Venue:
         self.orders: dict[ClientOrderId, VenueOrder] = {}
         self.positions: dict[Key, Decimal] = {}
         self.live: dict[ClientOrderId, VenueOrder] = {}
+        self.groups: dict[str, list[VenueOrder]] = {}
 
     def apply(self, row: HistoryRow) -> VenueOrder | None:
         """Fold a line in; return the order that it is about."""
@@ -103,6 +112,8 @@ class Venue:
                     InstrumentId(str(row.detail["instrument"])),
                     Decimal(str(row.detail["quantity"])),
                 )
+                if order.spec is not None and order.spec.oco:
+                    self.groups.setdefault(order.spec.oco, []).append(order)
             return order
         if order is None:
             return None
@@ -111,9 +122,11 @@ class Venue:
             self.live[order.id] = order
         elif row.event in ("cancel", "expire"):
             self._end(order)
+        elif row.event == "amend":
+            order.quantity = Decimal(str(row.detail["quantity"]))
         elif row.event == "fill":
             quantity = Decimal(str(row.detail["quantity"]))
-            order.remaining -= quantity
+            order.filled += quantity
             key = order.key
             self.positions[key] = self.positions.get(key, ZERO) + order.side.sign * quantity
             if order.remaining <= 0:
@@ -134,6 +147,18 @@ class Venue:
         """Whether a position is open and its stop-losses do not cover it."""
         size = abs(self.positions.get(key, ZERO))
         return size > 0 and self.cover(key) < size
+
+    def entitled(self, order: VenueOrder) -> Decimal:
+        """Return how much may be left of an order: of an exit, what its entry filled and no exit of
+        its group has sold since; of any other, all that is left.
+        """
+        spec = order.spec
+        if spec is None or spec.parent is None or not spec.oco:
+            return order.remaining
+        entry = self.orders.get(spec.parent)
+        entered = ZERO if entry is None else entry.filled
+        left = sum((other.filled for other in self.groups.get(spec.oco, ())), ZERO)
+        return max(entered - left, ZERO)
 
     def entries(self) -> list[VenueOrder]:
         """Return the live orders that are not protective."""
@@ -161,6 +186,7 @@ class Evidence:
         events: the journal's records with what they say, in order.
         intents: by id.
         intent_seq: the number of an intent's record.
+        changes: by id, the numbers of the records that ask for a change of an order.
         fills: the journal's, by trade id; each with how often it is there.
         positions: the sum of the journal's fills.
     """
@@ -170,6 +196,7 @@ class Evidence:
     events: list[tuple[Record, JournalEvent]] = attrs.field(factory=list)
     intents: dict[ClientOrderId, OrderSpec] = attrs.field(factory=dict)
     intent_seq: dict[ClientOrderId, int] = attrs.field(factory=dict)
+    changes: dict[ClientOrderId, list[int]] = attrs.field(factory=dict)
     fills: dict[TradeId, list[Fill]] = attrs.field(factory=dict)
     positions: dict[Key, Decimal] = attrs.field(factory=dict)
 
@@ -189,6 +216,8 @@ class Evidence:
         if isinstance(event, OrderSpec):
             self.intents.setdefault(event.client_order_id, event)
             self.intent_seq.setdefault(event.client_order_id, record.seq)
+        elif isinstance(event, AmendRequested):
+            self.changes.setdefault(event.client_order_id, []).append(record.seq)
         elif isinstance(event, Fill):
             self.fills.setdefault(event.trade_id, []).append(event)
             intent = self.intents.get(event.client_order_id)

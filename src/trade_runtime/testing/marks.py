@@ -21,6 +21,11 @@ UNKNOWN_RESOLVED = "an order of unknown outcome turned out to rest"
 NEVER_ARRIVED = "an order never arrived, and was given up"
 FILLED_WHILE_DEAD = "an order filled while no runtime lived"
 POSITION_AT_STOP = "a stop left a covered position"
+EXIT_FILLED = "an exit of a bracket filled"
+EXIT_GREW = "an exit of a bracket grew with its entry"
+EXIT_MADE_SMALLER = "an exit was made smaller by what the other filled"
+EXIT_REPLACED = "an exit was cancelled because the other filled"
+EXIT_CAME_LATE = "an exit came to the venue after the other had filled"
 
 
 def marks_of(world: World) -> tuple[str, ...]:
@@ -28,6 +33,7 @@ def marks_of(world: World) -> tuple[str, ...]:
     evidence = Evidence.of(world)
     reached: dict[str, None] = {}
     _exchange(world, evidence, reached)
+    _exits(world, evidence, reached)
     _journal(world, evidence, reached)
     return tuple(sorted(reached))
 
@@ -54,6 +60,27 @@ def _exchange(world: World, evidence: Evidence, reached: dict[str, None]) -> Non
     venue = evidence.venue_now()
     if world.lives and not world.lives[-1].killed and any(venue.positions.values()):
         reached[POSITION_AT_STOP] = None
+
+
+def _exits(world: World, evidence: Evidence, reached: dict[str, None]) -> None:
+    venue = evidence.venue()
+    for row in world.record.history:
+        known = venue.orders.get(row.client_order_id)
+        before = None if known is None else known.quantity
+        order = venue.apply(row)
+        spec = None if order is None else order.spec
+        if order is None or spec is None or not spec.oco:
+            continue
+        others = [one for one in venue.groups[spec.oco] if one is not order]
+        sold = any(one.filled for one in others)
+        if row.event == "fill":
+            reached[EXIT_FILLED] = None
+        elif row.event == "submit" and sold:
+            reached[EXIT_CAME_LATE] = None
+        elif row.event == "cancel" and sold:
+            reached[EXIT_REPLACED] = None
+        elif row.event == "amend" and before is not None and order.quantity != before:
+            reached[EXIT_GREW if order.quantity > before else EXIT_MADE_SMALLER] = None
 
 
 def _journal(world: World, evidence: Evidence, reached: dict[str, None]) -> None:

@@ -7,7 +7,9 @@ numbers are those of the invariants in `docs/explanation/proof.md`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from trade_runtime.errors import StoreDamaged
 from trade_runtime.machines.journal import check_chain
@@ -18,7 +20,7 @@ from trade_runtime.model.orders import ZERO, Side
 from trade_runtime.model.records import CancelRequested, OrderSent, TradingHalted
 from trade_runtime.testing.evidence import Evidence, Key, Venue, decode
 from trade_runtime.testing.reports import judge_stop
-from trade_runtime.testing.snapshots import Life
+from trade_runtime.testing.spells import Spells
 from trade_runtime.testing.world import World
 
 
@@ -37,6 +39,7 @@ def judge(world: World) -> list[str]:
         return [f"7: the journal is damaged: {evidence.damage}"]
     found += _journal(evidence)
     found += _wire(evidence)
+    found += _changes(evidence)
     found += _history(evidence)
     found += _halts(evidence)
     found += _cancels_of_stops(evidence)
@@ -102,28 +105,64 @@ def _wire(evidence: Evidence) -> list[str]:
     return found
 
 
-# --- 6, 10: at every moment ---------------------------------------------------------------------
+def _changes(evidence: Evidence) -> list[str]:
+    """Every change of an order that left was asked for by one durable earlier record."""
+    found = []
+    left: dict[ClientOrderId, int] = {}
+    for note in evidence.world.notes:
+        if note.what == "amend":
+            number = left[note.order_id] = left.get(note.order_id, 0) + 1
+            asked = sum(seq <= note.durable for seq in evidence.changes.get(note.order_id, ()))
+            if asked < number:
+                found.append(f"1: change {number} of order {note.order_id} left before its record")
+    return found
+
+
+# --- 6, 10, 11: at every moment -----------------------------------------------------------------
 
 
 def _history(evidence: Evidence) -> list[str]:
-    """Along the exchange's history: limits hold, no position is bare for longer than the bound."""
+    """Along the exchange's history: limits hold, and nothing is wrong for longer than its bound."""
     world = evidence.world
     settings = world.scenario.settings(world.seed, 0)
     limits = settings.risk.max_position
-    watch = _Bare(world)
+    watched: list[Spells[Any]] = [
+        Spells(world, world.scenario.bare_secs, _bare, _tell_bare),
+        Spells(world, world.scenario.exit_secs, _too_large, _tell_too_large),
+    ]
     venue = evidence.venue()
     found = []
     for row in world.record.history:
-        watch.until(row.ts_ns, venue)
+        for spells in watched:
+            spells.until(row.ts_ns, venue)
         order = venue.apply(row)
         if order is None:
             continue
-        watch.look(order.key, row.ts_ns, venue)
+        for spells in watched:
+            spells.look(row.ts_ns, venue)
         limit = limits.get(order.instrument)
         if limit is not None and row.event in ("accept", "fill"):
             found += _over_limit(venue, order.instrument, limit)
-    watch.finish(venue)
-    return found + watch.found
+    for spells in watched:
+        spells.finish(venue)
+        found += spells.found
+    return found
+
+
+def _bare(venue: Venue) -> Iterator[Key]:
+    return (key for key in venue.positions if venue.is_bare(key))
+
+
+def _tell_bare(key: Key, secs: float) -> str:
+    return f"6: the position of {key[0]} in {key[1]} was bare for {secs:.2f} s"
+
+
+def _too_large(venue: Venue) -> Iterator[ClientOrderId]:
+    return (order.id for order in venue.live.values() if order.remaining > venue.entitled(order))
+
+
+def _tell_too_large(order_id: ClientOrderId, secs: float) -> str:
+    return f"11: exit {order_id} rested for more than there was to leave for {secs:.2f} s"
 
 
 def _over_limit(venue: Venue, instrument: InstrumentId, limit: Decimal) -> list[str]:
@@ -135,55 +174,7 @@ def _over_limit(venue: Venue, instrument: InstrumentId, limit: Decimal) -> list[
     ]
 
 
-class _Bare:
-    """Measures for how long a position is open without the stop-losses that it needs.
-
-    Time counts while a runtime lives: a dead one can do nothing.
-    """
-
-    def __init__(self, world: World) -> None:
-        self.found: list[str] = []
-        self._bound_ns = round(world.scenario.bare_secs * 1e9)
-        self._since: dict[Key, int] = {}
-        self._lives = list(world.lives)
-        self._living: Life | None = None
-
-    def until(self, ts_ns: int, venue: Venue) -> None:
-        """Let time pass up to a moment."""
-        while True:
-            if self._living is not None and self._living.ended_ns <= ts_ns:
-                self._check_all(self._living.ended_ns)
-                self._living = None
-            elif self._living is None and self._lives and self._lives[0].began_ns <= ts_ns:
-                self._living = self._lives.pop(0)
-                began_ns = self._living.began_ns
-                self._since = {k: began_ns for k in venue.positions if venue.is_bare(k)}
-            else:
-                return
-
-    def look(self, key: Key, ts_ns: int, venue: Venue) -> None:
-        """Note whether a position is bare now."""
-        if venue.is_bare(key):
-            self._since.setdefault(key, ts_ns)
-        elif key in self._since:
-            self._check(key, ts_ns)
-            del self._since[key]
-
-    def finish(self, venue: Venue) -> None:
-        """Let time pass up to the end of the last life."""
-        while self._lives or self._living is not None:
-            ends = (self._living or self._lives[0]).ended_ns
-            self.until(max(ends, self._lives[0].began_ns if self._lives else 0), venue)
-
-    def _check_all(self, ts_ns: int) -> None:
-        for key in list(self._since):
-            self._check(key, ts_ns)
-
-    def _check(self, key: Key, ts_ns: int) -> None:
-        if self._living is not None and ts_ns - self._since[key] > self._bound_ns:
-            secs = (ts_ns - self._since[key]) / 1e9
-            self.found.append(f"6: the position of {key[0]} in {key[1]} was bare for {secs:.2f} s")
-
+_GOES = {"submit": "order", "amend": "a change of order"}
 
 # --- 10: after the halt -------------------------------------------------------------------------
 
@@ -205,10 +196,11 @@ def _halts(evidence: Evidence) -> list[str]:
         if halted_ns is None:
             continue
         for note in evidence.world.notes:
-            if note.life == life.number and note.what == "submit" and note.ts_ns > halted_ns:
-                spec = evidence.intents.get(note.order_id)
-                if spec is not None and not spec.protective:
-                    found.append(f"10: order {note.order_id} left after the halt")
+            if note.life != life.number or note.ts_ns <= halted_ns:
+                continue
+            spec = evidence.intents.get(note.order_id)
+            if note.what in _GOES and spec is not None and not spec.protective:
+                found.append(f"10: {_GOES[note.what]} {note.order_id} left after the halt")
     return found
 
 

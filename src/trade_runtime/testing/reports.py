@@ -147,7 +147,8 @@ def _brief(positions: Any) -> str:
 
 def _order(evidence: Evidence, life: Life) -> list[str]:
     """Orders are dealt with while streams and venues are there; the store closes last."""
-    rank = {"submit": 0, "cancel": 0, "stream closed": 1, "venue closed": 2, "store closed": 3}
+    rank = {"submit": 0, "amend": 0, "cancel": 0}
+    rank |= {"stream closed": 1, "venue closed": 2, "store closed": 3}
     found = []
     reached, by = 0, ""
     for note in evidence.world.notes:

@@ -19,6 +19,7 @@ from trade_runtime.lifecycle.clock import VIRTUAL_EPOCH_NS
 from trade_runtime.settings import Settings
 from trade_runtime.strategy import Strategy
 from trade_runtime.testing import marks
+from trade_runtime.testing.brackets import Bracketeer
 from trade_runtime.testing.market import Market, Symbol
 from trade_runtime.testing.smoke import Asked, Holder, Maker, Taker
 
@@ -44,6 +45,9 @@ class Scenario:
         settle_secs: how long a request may be under way.
         bare_secs: the bound W: how long a position may be without the stop-loss that it needs
             while a runtime lives.
+        exit_secs: how long an exit of a bracket may rest for more than its entry filled and no
+            other exit has sold, while a runtime lives.
+        holds: what the exchange holds, where that is less than a paper venue can: its options.
         must_see: marks that a sweep over every step and fault has to reach.
     """
 
@@ -57,6 +61,8 @@ class Scenario:
     restart_secs: float
     settle_secs: float
     bare_secs: float
+    exit_secs: float = 2.0
+    holds: Mapping[str, Any] = attrs.field(factory=dict)
     must_see: tuple[str, ...] = ()
 
 
@@ -91,10 +97,39 @@ _SMOKE: dict[str, Any] = {
 }
 
 
+_PAPER = _SMOKE["venues"]["paper"]
+_BRACKET: dict[str, Any] = {
+    **_SMOKE,
+    "runtime": {"name": "bracket", "data_dir": FOLDER},
+    "risk": {"max_position": {"ETHUSDT.paper": "2.4"}},
+    "venues": {
+        **_SMOKE["venues"],
+        "paper": {
+            **_PAPER,
+            "faults": [
+                *_PAPER["faults"],
+                {"kind": "delay", "on": "amend", "probability": 0.1, "delay_ms": DELAY_MS},
+                {"kind": "drop", "on": "amend", "probability": 0.1},
+            ],
+        },
+    },
+}
+"""The exchange of the smoke scenario, whose amends go wrong, too."""
+
+
 @lru_cache(maxsize=64)
 def _smoke_settings(seed: int, life: int) -> Settings:
-    runtime = {**_SMOKE["runtime"], "seed": seed * 1000 + life}
-    return Settings.from_mapping({**_SMOKE, "runtime": runtime}, Path())
+    return _settings(_SMOKE, seed, life)
+
+
+@lru_cache(maxsize=64)
+def _bracket_settings(seed: int, life: int) -> Settings:
+    return _settings(_BRACKET, seed, life)
+
+
+def _settings(tables: Mapping[str, Any], seed: int, life: int) -> Settings:
+    runtime = {**tables["runtime"], "seed": seed * 1000 + life}
+    return Settings.from_mapping({**tables, "runtime": runtime}, Path())
 
 
 @lru_cache(maxsize=8)
@@ -112,9 +147,38 @@ def _smoke_market(seed: int) -> Market:
     )
 
 
+@lru_cache(maxsize=8)
+def _bracket_market(seed: int) -> Market:
+    ether = Symbol("ETHUSDT", "ETH", "USDT", 2500.0, "0.01", period_ticks=20)
+    return Market([ether], seed, tick_ns=TICK_NS, epoch_ns=VIRTUAL_EPOCH_NS)
+
+
 def _smoke_strategies(asked: Asked) -> Sequence[Strategy]:
     return [Maker(asked), Taker(asked), Holder(asked)]
 
+
+_BRACKETS = Scenario(
+    name="bracket",
+    about="brackets whose exits rest at a venue that sees to groups itself",
+    settings=_bracket_settings,
+    strategies=lambda asked: [Bracketeer(asked)],
+    market=_bracket_market,
+    balances={"USDT": Decimal(1_000_000), "ETH": Decimal(100)},
+    run_secs=2.5,
+    restart_secs=2.5,
+    settle_secs=(LATENCY_MS + DELAY_MS) / 1000,
+    bare_secs=2.0,
+    exit_secs=1.5,
+    must_see=(
+        marks.FILLED_IN_PARTS,
+        marks.STOP_WOKE,
+        marks.EXIT_FILLED,
+        marks.EXIT_GREW,
+        marks.EXIT_MADE_SMALLER,
+        marks.EXIT_REPLACED,
+        marks.FILLED_WHILE_DEAD,
+    ),
+)
 
 SCENARIOS: dict[str, Scenario] = {
     "smoke": Scenario(
@@ -141,6 +205,13 @@ SCENARIOS: dict[str, Scenario] = {
             marks.FILLED_WHILE_DEAD,
             marks.POSITION_AT_STOP,
         ),
-    )
+    ),
+    "bracket": _BRACKETS,
+    "bracket_no_groups": attrs.evolve(
+        _BRACKETS,
+        name="bracket_no_groups",
+        about="the same at a venue that knows no groups: the runtime sees to them",
+        holds={"oco": False},
+    ),
 }
 """Every scenario by its name."""

@@ -22,8 +22,8 @@ class Note:
     Attributes:
         ts_ns: when.
         life: the number of the runtime's life.
-        what: `submit` or `cancel` (it has left on the wire), `fills told` (a query was answered),
-            `stream closed`, `venue closed`, `store closed`.
+        what: `submit`, `amend` or `cancel` (it has left on the wire), `fills told` (a query was
+            answered), `stream closed`, `venue closed`, `store closed`.
         order_id: of what was sent.
         durable: how many records were durable then.
     """

@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,18 @@ class WatchedVenue(PaperVenue):
         """Send a cancel, as any paper venue does."""
         super().cancel(client_order_id)
         self._world.note("cancel", client_order_id)
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        *,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger_price: Decimal | None,
+    ) -> None:
+        """Send new numbers for an order, as any paper venue does."""
+        super().amend(client_order_id, quantity=quantity, price=price, trigger_price=trigger_price)
+        self._world.note("amend", client_order_id)
 
     async def fills(self, since_ns: int) -> Sequence[Fill]:
         """Return the fills, as any paper venue does."""
@@ -182,7 +195,7 @@ class World:
             PAPER,
             self.record,
             self.clock,
-            PaperSettings(balances=scenario.balances),
+            PaperSettings(balances=scenario.balances, **scenario.holds),
         )
 
     @classmethod
@@ -282,7 +295,7 @@ class World:
     def key(self) -> str:
         """Return a digest of the disk, the exchange and what is under way."""
         flying = [] if self.venue is None else self.venue.in_flight()
-        wire = [f"{r.client_order_id} {r.order is None}" for r in flying]
+        wire = [f"{r.client_order_id} {r.order is None} {r.amend}" for r in flying]
         return self._digests.of(self.disk.records, self.record, wire)
 
     def snapshot(self) -> Snapshot:
