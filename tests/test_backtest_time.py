@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests import test_parity as parity
+from tests.support import parity
 from tests.support.backtests import ONE, SECOND, T0, Script, quote, run, settings
 from trade_runtime import Fill, OrderRefused, OrderUpdate, Quote, Trade
 from trade_runtime.backtest.clock import LEAD_NS

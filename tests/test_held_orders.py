@@ -266,6 +266,19 @@ class TestInTheVenuesPlace:
             assert ONE == hand.quantity
 
     @virtual
+    async def test_the_venue_knows_nothing_of_its_trigger(self, tmp_path: Path) -> None:
+        """Once it rests as what it became, asking the venue how it stands changes nothing of it."""
+        world, hand = World(tmp_path), Hand()
+        async with world.open(hand, prices=QUIET, paper=PLAIN, orders={"reconcile_secs": 5}):
+            order = hand.trader.stop(ETH, "buy", "1", "101", price="101.50")
+            await said(world, 102.0)
+            told = list(hand.told)
+            await trio.sleep(12)
+            assert OrderState.OPEN is order.state
+            assert Decimal(101) == order.trigger_price
+            assert told == hand.told
+
+    @virtual
     async def test_such_a_stop_is_never_counted_as_protection(self, tmp_path: Path) -> None:
         """At a stop of the runtime the position is reported bare, and the exit code is 3."""
         world, hand = World(tmp_path), Hand()

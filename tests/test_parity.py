@@ -6,163 +6,24 @@ the strategy was told, in which order and when, is compared, and the ledger, the
 
 from __future__ import annotations
 
-import random
-from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
-from trio.testing import MockClock
 
-from trade_runtime import Fill, Order, OrderRefused, OrderUpdate, Quote, Settings, Strategy, Trade
-from trade_runtime.backtest.run import Backtest
-from trade_runtime.model.ids import InstrumentId
-from trade_runtime.model.orders import Side
-from trade_runtime.protocols import MarketEvent
-from trade_runtime.testing.history import Played, play
-
-ETH = InstrumentId("ETHUSDT.sim")
-BTC = InstrumentId("BTCUSDT.sim")
-START_NS = 1_700_000_000_000_000_000
-
-
-def settings(
-    folder: Path,
-    latency_ms: float,
-    venue: dict[str, Any] | None = None,
-    **sections: dict[str, Any],
-) -> Settings:
-    """One file for both."""
-    rules = {"tick": "0.01", "lot": "0.001", "quote": "USDT"}
-    mapping: dict[str, Any] = {
-        "runtime": {"name": "parity", "data_dir": str(folder), "seed": 7},
-        "store": {"url": "memory:///journal"},
-        "prices": {"stale_after_secs": 10_000.0},
-        "protection": {"required": "off"},
-        "venues": {
-            "sim": {
-                "kind": "paper",
-                "latency_ms": latency_ms,
-                "fee_bps": "7.5",
-                "maker_fee_bps": "-1",
-                "balances": {"USDT": "1000000", "ETH": "100", "BTC": "100"},
-                **(venue or {}),
-            }
-        },
-        "instruments": {ETH: {**rules, "base": "ETH"}, BTC: {**rules, "base": "BTC"}},
-    }
-    for name, table in sections.items():
-        mapping[name] = {**mapping.get(name, {}), **table}
-    return Settings.from_mapping(mapping, folder)
-
-
-def market(seed: int, count: int = 600) -> list[MarketEvent]:
-    """Two markets, quotes and trades, several of one nanosecond now and then."""
-    rng = random.Random(seed)
-    middle = {ETH: 200_000, BTC: 300_000}
-    ts_ns, events = START_NS, list[MarketEvent]()
-    for number in range(count):
-        ts_ns += rng.choice((0, 1, 1_000, 7_000_000, 20_000_000, 250_000_000))
-        one = rng.choice((ETH, BTC))
-        middle[one] += rng.randint(-40, 40)
-        bid, ask = middle[one] / 100, (middle[one] + rng.randint(1, 9)) / 100
-        if rng.random() < 0.7:
-            sizes = rng.randint(1, 3000) / 1000, rng.randint(1, 3000) / 1000
-            events.append(Quote(one, ts_ns, bid, ask, *sizes))
-        else:
-            side = rng.choice((Side.BUY, Side.SELL))
-            price = ask if side is Side.BUY else bid
-            events.append(Trade(one, ts_ns, price, rng.randint(1, 2000) / 1000, side, number))
-    return events
-
-
-class Anything(Strategy):
-    """Does whatever can be done, by its own dice, and notes all that it is told."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__("anything", [ETH, BTC])
-        self.rng = random.Random(seed)
-        self.told: list[tuple[object, ...]] = []
-        self.orders: list[Order] = []
-
-    def on_quote(self, quote: Quote) -> None:
-        self.told.append(("quote", self.trader.now_ns(), quote))
-        for _ in range(self.rng.choice((0, 0, 0, 1, 2))):
-            try:
-                self.act(quote)
-            except OrderRefused as refused:
-                self.told.append(("refused", refused.reason))
-
-    def act(self, quote: Quote) -> None:
-        rng, trader, one = self.rng, self.trader, quote.instrument
-        rules = trader.instrument(one)
-        side = rng.choice((Side.BUY, Side.SELL))
-        quantity = Decimal(rng.randint(5, 1500)) / 1000
-        away = Decimal(rng.randint(-30, 300)) / 100
-        price = rules.round_price(quote.mid - float(side.sign * away), up=False)
-        beyond = rules.round_price(quote.mid + float(side.sign * abs(away)), up=False)
-        live = [order for order in self.orders if order.is_live]
-        match rng.randrange(11):
-            case 0 | 1:
-                self.orders.append(trader.market(one, side, quantity))
-            case 2 | 3:
-                self.orders.append(trader.limit(one, side, quantity, price))
-            case 4:
-                self.orders.append(trader.limit(one, side, quantity, price, post_only=True))
-            case 5:
-                tif = rng.choice(("ioc", "fok"))
-                self.orders.append(trader.limit(one, side, quantity, price, tif=tif))
-            case 6:
-                ends = trader.now_ns() + rng.choice((1, 30_000_000, 2_000_000_000))
-                limit = trader.limit(one, side, quantity, price, tif="gtd", expire_ns=ends)
-                self.orders.append(limit)
-            case 7:
-                self.orders.append(trader.stop(one, side, quantity, beyond))
-            case 8 if live:
-                trader.cancel(rng.choice(live))
-            case 9 if live:
-                order = rng.choice(live)
-                more = order.quantity + Decimal(rng.randint(-400, 400)) / 1000
-                trader.amend(order, quantity=max(more, order.filled + Decimal("0.001")))
-            case 10:
-                stop, target = price - side.sign * 2, price + side.sign * 2
-                made = trader.bracket(one, side, quantity, price=price, stop=stop, target=target)
-                self.orders += [made.entry, made.stop, *filter(None, [made.target])]
-
-    def on_trade(self, trade: Trade) -> None:
-        self.told.append(("trade", self.trader.now_ns(), trade))
-
-    def on_order(self, event: OrderUpdate) -> None:
-        order = event.order
-        self.told.append(
-            ("order", self.trader.now_ns(), event.kind, event.reason, event.ts_ns, repr(order))
-        )
-
-    def on_fill(self, fill: Fill) -> None:
-        position = self.trader.position(fill.instrument)
-        self.told.append(("fill", self.trader.now_ns(), fill, repr(position), position.realised))
-        if self.rng.random() < 0.3:
-            try:
-                self.orders.append(
-                    self.trader.market(fill.instrument, fill.side.opposite, fill.quantity)
-                )
-            except OrderRefused as refused:
-                self.told.append(("refused", refused.reason))
-
-
-def live(setup: Settings, strategy: Strategy, events: list[MarketEvent]) -> Played:
-    """What the live runtime makes of it."""
-    return trio.run(play, setup, [strategy], events, clock=MockClock(autojump_threshold=0))
-
-
-def ledger(trading: Any) -> list[tuple[object, ...]]:
-    """Every position, to the last digit."""
-    return [
-        (repr(p), p.realised, sorted(p.fees.items()), p.opened_ns)
-        for p in sorted(trading.ledger, key=lambda p: p.instrument)
-        if p.fees
-    ]
+from tests.support.parity import (
+    BTC,
+    BTC_ELSEWHERE,
+    ETH,
+    RULES,
+    Anything,
+    Waiting,
+    agree,
+    market,
+    settings,
+    with_books,
+)
 
 
 @pytest.mark.parametrize("latency_ms", [0, 0.000001, 20])
@@ -171,7 +32,7 @@ def test_a_backtest_and_the_live_runtime_agree(
     tmp_path: Path, seed: int, latency_ms: float
 ) -> None:
     """Orders, fills, times, positions, fees, balances: all the same, whatever the strategy does."""
-    agree(settings(tmp_path, latency_ms), seed)
+    agree(settings(tmp_path, latency_ms), market(seed), partial(Anything, seed))
 
 
 PLAIN = ["market", "limit", "stop_market"]
@@ -195,19 +56,65 @@ def test_whatever_the_venue_holds(
     tmp_path: Path, venue: dict[str, Any], sections: dict[str, Any], seed: int
 ) -> None:
     """What the runtime does in the venue's place, and of itself, is the same in both."""
-    agree(settings(tmp_path, 15, venue, **sections), seed)
+    agree(settings(tmp_path, 15, venue, **sections), market(seed), partial(Anything, seed))
 
 
-def agree(setup: Settings, seed: int) -> None:
-    """Run both, and compare."""
-    events = market(seed)
-    fast, slow = Anything(seed), Anything(seed)
-    backtest = Backtest(setup, strategies=[fast], history=[events])
-    result = backtest.run()
-    played = live(setup, slow, events)
-    assert len(result.fills) > 20
-    assert slow.told == fast.told[: len(slow.told)]
-    assert [fill.fill for fill in result.fills] == list(played.fills)
-    assert ledger(played.trading) == ledger(backtest.journal.trading)
-    assert dict(result.balances) == dict(played.balances)
-    assert played.trading.intents == result.orders
+@pytest.mark.parametrize("latency_ms", [0, 20])
+@pytest.mark.parametrize("seed", [7, 8])
+@pytest.mark.parametrize(
+    "venue",
+    [{}, {"order_types": ["market", "limit"]}, {"amend": False}],
+    ids=["held there", "held here", "no amends"],
+)
+def test_what_waits_alone(
+    tmp_path: Path, seed: int, latency_ms: float, venue: dict[str, Any]
+) -> None:
+    """Stops with a limit, take-profits, dates, and amends of every number, without a bracket."""
+    agree(settings(tmp_path, latency_ms, venue), market(seed), partial(Waiting, seed))
+
+
+@pytest.mark.parametrize(
+    "bars",
+    [
+        {"bar_trades": 5},
+        {"bar_trades": 7, "bars": "quotes"},
+        {"bar_secs": 0.25},
+        {"bar_secs": 1.0, "bars": "quotes"},
+        {"bar_volume": 4.0},
+    ],
+    ids=lambda bars: " ".join(f"{key} {value}" for key, value in bars.items()),
+)
+@pytest.mark.parametrize("latency_ms", [0, 20])
+def test_bars(tmp_path: Path, bars: dict[str, Any], latency_ms: float) -> None:
+    """A bar ends with the same event and comes before or after the same others."""
+    slow = agree(settings(tmp_path, latency_ms, bars=bars), market(9), partial(Anything, 9))
+    assert len([one for one in slow.told if one[0] == "bar"]) > 20
+
+
+@pytest.mark.parametrize("seed", [10, 11])
+def test_order_books(tmp_path: Path, seed: int) -> None:
+    """Snapshots, changes, books that are crossed for a moment: each is shown, or not, in both."""
+    events = with_books(market(seed), seed)
+    slow = agree(settings(tmp_path, 20), events, partial(Anything, seed))
+    assert len([one for one in slow.told if one[0] == "book"]) > 50
+
+
+@pytest.mark.parametrize("strategy", [Anything, Waiting])
+@pytest.mark.parametrize("seed", [12, 13])
+def test_several_venues(tmp_path: Path, seed: int, strategy: type[Anything]) -> None:
+    """Two venues with a latency and an account of their own, traded by one strategy. Bars and books
+    are among it.
+    """
+    # A latency that no sum of the history's steps makes up: which of two venues is first in one
+    # nanosecond, nobody can say of live ones.
+    other = {"kind": "paper", "latency_ms": 3.456789, "fee_bps": "2", "balances": {"USDT": "9000"}}
+    setup = settings(
+        tmp_path,
+        20,
+        bars={"bar_trades": 6},
+        venues={"other": other},
+        instruments={BTC_ELSEWHERE: {**RULES, "base": "BTC"}},
+    )
+    events = with_books(market(seed, other=BTC_ELSEWHERE), seed)
+    slow = agree(setup, events, partial(strategy, seed, BTC_ELSEWHERE))
+    assert {"bar", "book", "fill"} <= {one[0] for one in slow.told}

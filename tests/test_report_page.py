@@ -23,8 +23,8 @@ from trade_runtime.backtest.report.page import POLICY
 from trade_runtime.backtest.report.ratios import DAYS_OF_A_YEAR, RATIOS
 from trade_runtime.backtest.report.words import DASH, amount, measure, span
 from trade_runtime.backtest.result import Result, Sample
-from trade_runtime.backtest.summary import text
 from trade_runtime.model.ids import Currency
+from trade_runtime.model.instrument import text
 
 
 class Page(HTMLParser):

@@ -39,14 +39,14 @@ class BuyOnce(Strategy):
             self.trader.limit(quote.instrument, "buy", "1", "1000")
 
 
-async def real_report(folder: Path) -> StopReport:
-    """The report of a run with an order, a position and a stop."""
+async def real_report(folder: Path, size: float = 2.0) -> StopReport:
+    """The report of a run with an order, a position and a stop; `size` is what the market shows."""
     settings = Settings.from_mapping(
         {
             "runtime": {"data_dir": str(folder), "seed": 1},
             "store": {"url": "memory:///report"},
             "venues": {
-                "sim": {"kind": "synthetic", "seed": 1},
+                "sim": {"kind": "synthetic", "seed": 1, "size": size},
                 "paper": {"kind": "paper", "market_data": "sim"},
             },
             "protection": {"stop_pct": 2},
@@ -88,6 +88,15 @@ async def test_a_real_report_has_exactly_the_documented_keys(
     assert found.keys() == documented().keys()
     for key, kind in documented().items():
         assert type(found[key]) in TYPES[kind], key
+
+
+@pytest.mark.parametrize("size", [20.0, 0.3], ids=["one fill", "several fills"])
+async def test_a_quantity_is_told_in_one_way(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, size: float
+) -> None:
+    """The sum of fills of 0.3123 and 0.6877 is 1.0000 by its digits: the report says 1, as ever."""
+    report = await real_report(tmp_path, size)
+    assert ["1"] == [position["quantity"] for position in report.positions]
 
 
 async def test_the_report_is_left_on_the_disk(

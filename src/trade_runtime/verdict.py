@@ -26,6 +26,7 @@ from trade_runtime.managers.state import StateManager
 from trade_runtime.managers.strategies import StrategyHost
 from trade_runtime.managers.trading import Trading
 from trade_runtime.managers.venues import VenueManager
+from trade_runtime.model.instrument import text
 from trade_runtime.protocols import Clock
 from trade_runtime.settings import Settings
 
@@ -120,7 +121,7 @@ def positions(runtime: Stopping) -> list[dict[str, Any]]:
         {
             "strategy": cover.position.strategy,
             "instrument": cover.position.instrument,
-            "quantity": str(cover.position.quantity),
+            "quantity": text(cover.position.quantity),
             "protected": cover.plan.resting >= abs(cover.position.quantity),
             "stop_order": cover.stop_order,
         }

@@ -18,8 +18,8 @@ import attrs
 
 from trade_runtime.backtest.result import Result
 from trade_runtime.backtest.run import run_backtest
-from trade_runtime.backtest.summary import text
 from trade_runtime.errors import ConfigError, TradeRuntimeError
+from trade_runtime.model.instrument import text
 from trade_runtime.model.orders import ZERO
 from trade_runtime.settings import Settings
 from trade_runtime.spelling import did_you_mean

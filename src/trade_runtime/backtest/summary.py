@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from trade_runtime.backtest.result import Result
+from trade_runtime.model.instrument import text
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -32,13 +33,6 @@ def as_json(result: Result) -> dict[str, Any]:
 def json_line(result: Result) -> str:
     """Return the same as one line."""
     return json.dumps(as_json(result))
-
-
-def text(number: Decimal) -> str:
-    """Return a number without an exponent and without idle zeros."""
-    plain = f"{number:f}"
-    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
-    return "0" if plain == "-0" else plain
 
 
 def shown(number: Decimal) -> str:

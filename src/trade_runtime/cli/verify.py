@@ -14,6 +14,7 @@ from trade_runtime.cli.check import complain
 from trade_runtime.cli.preflight import Journal, read_journal
 from trade_runtime.errors import EXIT_CLEAN, ConfigError, StoreError
 from trade_runtime.machines.order import Order
+from trade_runtime.model.instrument import text
 from trade_runtime.settings import Settings
 
 
@@ -52,8 +53,8 @@ def sound(journal: Journal) -> dict[str, Any]:
             {
                 "strategy": position.strategy,
                 "instrument": position.instrument,
-                "quantity": str(position.quantity),
-                "average_price": str(position.average_price),
+                "quantity": text(position.quantity),
+                "average_price": text(position.average_price),
             }
             for position in state.ledger.open()
         ],
@@ -74,10 +75,10 @@ def _intent(order: Order) -> dict[str, Any]:
         "instrument": order.instrument,
         "side": order.side,
         "type": order.type,
-        "quantity": str(order.quantity),
-        "filled": str(order.filled),
-        "price": None if spec.price is None else str(spec.price),
-        "trigger_price": None if spec.trigger_price is None else str(spec.trigger_price),
+        "quantity": text(order.quantity),
+        "filled": text(order.filled),
+        "price": None if spec.price is None else text(spec.price),
+        "trigger_price": None if spec.trigger_price is None else text(spec.trigger_price),
         "protective": spec.protective,
         "state": order.state,
     }

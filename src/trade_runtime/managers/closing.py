@@ -19,6 +19,7 @@ from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import Order
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.instrument import text
 from trade_runtime.model.orders import OrderType, Side
 
 log = structlog.get_logger("closing")
@@ -130,7 +131,7 @@ class Closer:
             "Position could not be closed",
             strategy=key[0],
             instrument=key[1],
-            quantity=str(self._quantity(key)),
+            quantity=text(self._quantity(key)),
             why=job.reason,
             problem=problem,
         )

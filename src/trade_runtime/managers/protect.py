@@ -22,6 +22,7 @@ from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan, stop_trigger
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName
+from trade_runtime.model.instrument import text
 from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, Side
 from trade_runtime.protocols import Clock
 from trade_runtime.settings import ProtectionSettings, RiskSettings
@@ -265,7 +266,7 @@ class ProtectionGuard:
                     order=stop.id,
                     strategy=position.strategy,
                     instrument=position.instrument,
-                    quantity=str(cover.plan.place),
+                    quantity=text(cover.plan.place),
                     trigger_price=str(trigger),
                 )
                 return None
@@ -282,7 +283,7 @@ class ProtectionGuard:
             "Position is not protected",
             strategy=cover.position.strategy,
             instrument=cover.position.instrument,
-            quantity=str(cover.position.quantity),
+            quantity=text(cover.position.quantity),
             problem=problem,
         )
 
@@ -344,7 +345,7 @@ class ProtectionGuard:
                 "Position is open for longer than max_position_secs",
                 strategy=position.strategy,
                 instrument=position.instrument,
-                quantity=str(position.quantity),
+                quantity=text(position.quantity),
                 open_secs=round((now_ns - opened_ns) / 1e9, 1),
                 action=self._risk.max_position_action,
             )

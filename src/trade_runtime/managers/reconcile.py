@@ -201,8 +201,10 @@ class Reconciler:
     def _book_numbers(self, order: Order, report: OrderReport, now_ns: int) -> None:
         """Take the quantity and the prices that the venue holds an order with."""
         trigger = report.trigger_price
-        if order.type is OrderType.TRAILING_STOP:
-            trigger = order.trigger_price  # it follows the market, and tells nobody
+        if order.type is OrderType.TRAILING_STOP or order.spec.emulated:
+            # It follows the market, and tells nobody; or it was watched here, and the venue knows
+            # only what the order became.
+            trigger = order.trigger_price
         amending = order.amending
         held = report.quantity, report.price, trigger
         if amending is not None and held == (order.quantity, order.price, order.trigger_price):

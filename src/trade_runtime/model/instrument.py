@@ -1,4 +1,4 @@
-"""An instrument, and the one home of the conversion between floats and exact numbers."""
+"""An instrument, and the one home of the conversion between floats, exact numbers and text."""
 
 from __future__ import annotations
 
@@ -47,6 +47,17 @@ def exact(value: Decimal | float | int | str) -> Decimal:
     if not number.is_finite():
         raise ValueError(f"{value!r} is not a finite number")
     return number
+
+
+def text(number: Decimal) -> str:
+    """Return a number without an exponent and without idle zeros.
+
+    The exponent of a sum tells how its parts were written: filled in two parts, 0.25 is 0.2500.
+    Whoever reads a report is told one quantity in one way.
+    """
+    plain = f"{number:f}"
+    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return "0" if plain == "-0" else plain
 
 
 @attrs.frozen

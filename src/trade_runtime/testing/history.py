@@ -6,9 +6,11 @@ connections, ordered stop. Strategies with an `async def run` can be tried over 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import deepcopy
+from decimal import Decimal
 
 import attrs
 import trio
@@ -17,9 +19,9 @@ from trade_runtime.backtest.clock import LEAD_NS
 from trade_runtime.errors import VenueError
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import Currency, InstrumentId, VenueName
+from trade_runtime.model.ids import Currency, InstrumentId, VenueName, venue_of
 from trade_runtime.model.instrument import Instrument
-from trade_runtime.model.market import Quote, Trade
+from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Environment, MarketEvent, MarketSink, VenuePlugin
 from trade_runtime.runtime import open_runtime
@@ -37,13 +39,13 @@ class Played:
 
     Attributes:
         trading: everything that the journal said by then, folded.
-        fills: by the venue's own record.
-        balances: what the venue's account held.
+        fills: by the venues' own records, venue by venue in the order of the configuration.
+        balances: what the venues' accounts held, together.
     """
 
     trading: TradingState
     fills: Sequence[Fill]
-    balances: Mapping[Currency, object]
+    balances: Mapping[Currency, Decimal]
 
 
 class _Clock:
@@ -62,17 +64,48 @@ class _Clock:
         return self._began + (ts_ns - self._origin_ns) / 1e9
 
 
-class _Source:
-    """A `MarketData` and its own session: tells each event at its time."""
+class _Tape:
+    """The history: tells each event to the stream of its venue, at its time.
 
-    def __init__(
-        self, instruments: Iterable[Instrument], events: Sequence[MarketEvent], clock: _Clock
-    ) -> None:
-        self._instruments = {one.id.rpartition(".")[0]: one for one in instruments}
+    One task tells all, so that events of one nanosecond keep their order over all venues.
+    """
+
+    def __init__(self, events: Sequence[MarketEvent], clock: _Clock) -> None:
+        self.sinks: dict[VenueName, MarketSink] = {}
+        self.over = trio.Event()
         self._events = events
         self._clock = clock
-        self._sink: MarketSink | None = None
-        self.over = trio.Event()
+        self._begun = False
+
+    async def play(self) -> None:
+        """Tell every event, those of one time in one go; whoever asks later only waits."""
+        if self._begun:
+            return
+        self._begun = True
+        now_ns = 0
+        for event in self._events:
+            if event.ts_ns != now_ns:
+                now_ns = event.ts_ns
+                await trio.sleep_until(self._clock.at(now_ns))
+            sink = self.sinks[venue_of(event.instrument)]
+            if isinstance(event, Quote):
+                sink.on_quote(event)
+            elif isinstance(event, Trade):
+                sink.on_trade(event)
+            elif isinstance(event, BookLevels):
+                sink.on_book(event)
+            else:
+                raise VenueError(f"a {type(event).__name__} cannot be played to a live runtime")
+        self.over.set()
+
+
+class _Source:
+    """A `MarketData` and its own session: one venue's part of the history."""
+
+    def __init__(self, own: VenueName, instruments: Iterable[Instrument], tape: _Tape) -> None:
+        self._own = own
+        self._instruments = {one.id.rpartition(".")[0]: one for one in instruments}
+        self._tape = tape
 
     async def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
         """Return what the configuration says of `symbols`."""
@@ -88,7 +121,7 @@ class _Source:
     @asynccontextmanager
     async def _connect(self, sink: MarketSink) -> AsyncIterator[_Source]:
         await trio.lowlevel.checkpoint()
-        self._sink = sink
+        self._tape.sinks[self._own] = sink
         yield self
 
     async def poll(self, symbols: Mapping[str, InstrumentId], sink: MarketSink) -> None:
@@ -96,20 +129,8 @@ class _Source:
         await trio.lowlevel.checkpoint()
 
     async def run(self) -> None:
-        """Tell every event, those of one time in one go, and wait for the end."""
-        assert self._sink is not None
-        now_ns = 0
-        for event in self._events:
-            if event.ts_ns != now_ns:
-                now_ns = event.ts_ns
-                await trio.sleep_until(self._clock.at(now_ns))
-            if isinstance(event, Quote):
-                self._sink.on_quote(event)
-            elif isinstance(event, Trade):
-                self._sink.on_trade(event)
-            else:
-                raise VenueError(f"a {type(event).__name__} cannot be played to a live runtime")
-        self.over.set()
+        """Have the history told, and wait for the end."""
+        await self._tape.play()
         await trio.sleep_forever()
 
     async def ping(self) -> None:
@@ -141,31 +162,32 @@ async def play(
     =0)`, at whose beginning trio's time is 0.
 
     Args:
-        settings: a configuration for a backtest, of one paper venue. Its journal should be in
-            memory, and `prices.stale_after_secs` longer than any silence of the history.
+        settings: a configuration for a backtest. Its journal should be in memory, and
+            `prices.stale_after_secs` longer than any silence of the history.
         strategies: what to run.
-        events: quotes and trades, in the order of their times.
+        events: quotes, trades and changes of books, in the order of their times.
 
     Raises:
         ConfigError: the configuration cannot be run.
         VenueError: the runtime stopped before the history ended.
     """
-    (name,) = settings.venues
     clock = _Clock(events[0].ts_ns)
+    tape = _Tape(events, clock)
     described = [rules.describe(one) for one, rules in settings.instruments.items()]
-    source = _Source(described, events, clock)
-    record = MemoryRecord()
-    opened: list[_Venue] = []
+    records = {name: MemoryRecord() for name in settings.venues}
+    opened: dict[VenueName, _Venue] = {}
 
     @asynccontextmanager
     async def open_venue(
         own: VenueName, options: PaperSettings, env: Environment
     ) -> AsyncIterator[_Venue]:
-        opened.append(_Venue(own, source, record, options, env))
-        yield opened[0]
+        source = _Source(own, [one for one in described if venue_of(one.id) == own], tape)
+        opened[own] = _Venue(own, source, records[own], options, env)
+        yield opened[own]
 
     plugin = VenuePlugin(PaperSettings, open_venue, trades=True, streams=True)
-    plugins = attrs.evolve(Plugins(), venues={settings.venues[name].kind: plugin})
+    kinds = {table.kind for table in settings.venues.values()}
+    plugins = attrs.evolve(Plugins(), venues=dict.fromkeys(kinds, plugin))
     async with open_runtime(
         settings, strategies=strategies, plugins=plugins, clock=clock
     ) as runtime:
@@ -176,16 +198,28 @@ async def play(
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(over_or_stopped)
-            await source.over.wait()
+            await tape.over.wait()
             assert runtime.trading is not None
             await trio.testing.wait_all_tasks_blocked()
             # Virtual time has to go on meanwhile.
-            while opened[0].in_flight() or runtime.trading.orders.unsent:  # noqa: ASYNC110
+            while (  # noqa: ASYNC110
+                any(venue.in_flight() for venue in opened.values()) or runtime.trading.orders.unsent
+            ):
                 await trio.sleep(SETTLE_SECS)
             nursery.cancel_scope.cancel()
         if runtime.stop_requested:
             raise VenueError(f"the runtime stopped before the history ended: {runtime.error}")
         assert runtime.state is not None
         return Played(
-            deepcopy(runtime.state.trading), list(record.executions), opened[0].exchange.balances()
+            deepcopy(runtime.state.trading),
+            [fill for record in records.values() for fill in record.executions],
+            _together(venue.exchange.balances() for venue in opened.values()),
         )
+
+
+def _together(accounts: Iterable[Mapping[Currency, Decimal]]) -> dict[Currency, Decimal]:
+    total: dict[Currency, Decimal] = defaultdict(Decimal)
+    for account in accounts:
+        for currency, amount in account.items():
+            total[currency] += amount
+    return dict(total)

@@ -14,8 +14,9 @@ import attrs
 from trade_runtime.backtest.report.ratios import ratios_of
 from trade_runtime.backtest.report.trips import RoundTrip, round_trips
 from trade_runtime.backtest.result import BookedFill, Result
-from trade_runtime.backtest.summary import as_json, text
+from trade_runtime.backtest.summary import as_json
 from trade_runtime.model.ids import Currency
+from trade_runtime.model.instrument import text
 from trade_runtime.model.orders import ZERO
 
 SCHEMA: Final = 1

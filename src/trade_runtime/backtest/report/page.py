@@ -20,8 +20,8 @@ from trade_runtime.backtest.report.style import SCRIPT, STYLE
 from trade_runtime.backtest.report.trips import RoundTrip
 from trade_runtime.backtest.report.words import DASH, amount, measure, span
 from trade_runtime.backtest.result import Result
-from trade_runtime.backtest.summary import text
 from trade_runtime.model.ids import Currency
+from trade_runtime.model.instrument import text
 from trade_runtime.version import __version__
 
 MOST_TRIPS: Final = 10
