@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import order_page
+from tests.support import order_diagram, order_page
 from tests.support.values import BUY, SELL, closed, fill, order, spec
 from trade_runtime.machines.order import (
     CLOSING_INPUT,
@@ -91,6 +91,8 @@ class TestTable:
         """The reference page cannot drift from the machine."""
         page = order_page.PAGE.read_text(encoding="utf-8")
         assert order_page.rewritten(page) == page, "python -m tests.support.order_page"
+        made = order_page.PICTURE.read_text(encoding="utf-8")
+        assert order_diagram.picture() == made, "python -m tests.support.order_page"
 
     def test_the_page_explains_every_state(self) -> None:
         """Each state has its line of meaning."""

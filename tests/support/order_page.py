@@ -1,15 +1,17 @@
-"""The tables of `docs/reference/order-lifecycle.md`, made from the machine's own table.
+"""What of `docs/reference/order-lifecycle.md` is made from the machine's table: its own, a picture.
 
-`python -m tests.support.order_page` writes them into the page anew; a test compares the two.
+`python -m tests.support.order_page` writes both anew; a test compares.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from tests.support.order_diagram import picture
 from trade_runtime.machines.order import LIVE_STATES, TRANSITIONS, OrderInput, OrderState
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "order-lifecycle.md"
+PICTURE = PAGE.with_suffix(".svg")
 BEGIN = "<!-- made from machines/order.py: python -m tests.support.order_page -->"
 END = "<!-- end of what is made -->"
 
@@ -35,27 +37,9 @@ def _cell(state: OrderState, after: OrderState | None) -> str:
     return "stays" if after is state else str(after)
 
 
-def diagram() -> str:
-    """Every way out of a state, as plain text."""
-    width = max(len(state) for state in OrderState)
-    lines = ["```text"]
-    for state in OrderState:
-        ways: dict[OrderState, list[str]] = {}
-        for what in OrderInput:
-            after = TRANSITIONS.get((state, what))
-            if after is not None and after is not state:
-                ways.setdefault(after, []).append(what)
-        if not ways:
-            lines.append(f"{state:<{width}}  (the end)")
-        for number, (after, names) in enumerate(ways.items()):
-            head = str(state) if not number else ""
-            lines.append(f"{head:<{width}}  --> {after:<{width}}  on {', '.join(names)}")
-    return "\n".join([*lines, "```"])
-
-
 def made() -> str:
     """What stands between the marks of the page."""
-    return f"{BEGIN}\n\n{table()}\n\n{diagram()}\n\n{END}"
+    return f"{BEGIN}\n\n{table()}\n\n{END}"
 
 
 def rewritten(page: str) -> str:
@@ -66,3 +50,4 @@ def rewritten(page: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PICTURE.write_text(picture(), encoding="utf-8")
