@@ -45,12 +45,13 @@ def take(order: Order, event: OrderAmended) -> None:
     Raises:
         InvalidTransition: an order in this state cannot be amended; nothing was changed.
     """
-    here, answered = order.state in (OrderState.HELD, OrderState.PENDING), _answers(order, event)
+    state, answered = order.state, _answers(order, event)
     change = _change(order, event.quantity)
     order.amend(event, answered=answered)
-    if here:
+    if state in (OrderState.HELD, OrderState.PENDING):
         order.share = event.quantity
-        order.released += max(change, ZERO)
+        if state is OrderState.PENDING:
+            order.released += max(change, ZERO)
     elif answered:
         order.share_asked = ZERO
 
@@ -85,6 +86,8 @@ def take_place(
     for other in others:
         if other is not order:
             other.share -= quantity
+            if other.state is OrderState.HELD:
+                other.released += quantity
     for other in given_up:
         if other.spec.oco == order.spec.oco and other is not order and not other.is_live:
             other.share -= quantity

@@ -171,7 +171,7 @@ class Order:
         self.ready = ZERO
         """How much of the order that it waits for was filled: for so much it may go."""
         self.released = ZERO
-        """For how much it was let go so far, whatever became of that."""
+        """For how much of that it was let go, or another of its group was while it was held."""
         self.share = spec.quantity
         """Of one in a group: what it is to be for, once the others' fills took its place."""
         self.share_asked = ZERO
@@ -329,7 +329,8 @@ class Order:
         if not 0 < quantity <= self.quantity:
             raise InvalidTransition(f"order {self.id}: released for {quantity} of {self.quantity}")
         self.apply(OrderInput.RELEASED)
-        self.quantity = self.released = self.share = quantity
+        self.quantity = self.share = quantity
+        self.released += quantity
 
     def amend(self, event: OrderAmended, *, answered: bool) -> None:
         """Take the numbers that the venue says it holds the order with; `answered` says that the

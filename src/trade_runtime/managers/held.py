@@ -102,8 +102,10 @@ class HeldOrders:
                 self._wait(child)
             # One that could not grow later waits for all, unless it is what protects the position.
             elif over or child.spec.protective or self._holds(child).amend:
-                ready = min(child.ready, child.quantity)
-                self._orders.release(child, ready, f"order {child.spec.parent} filled")
+                ready = min(child.ready, child.spec.quantity) - child.released
+                if ready > 0:
+                    ready = min(ready, child.quantity)
+                    self._orders.release(child, ready, f"order {child.spec.parent} filled")
         elif over:
             self._orders.drop(child, f"order {child.spec.parent} ended without a fill")
 
