@@ -18,7 +18,7 @@ from trade_runtime.model.records import AmendRequested
 
 def ask(order: Order, amend: AmendRequested) -> None:
     """Note that an amend is under way."""
-    order.amending = amend
+    order.amending, order.changed = amend, True
     order.share_asked = _change(order, amend.quantity)
     order.share += order.share_asked
     order.released += max(order.share_asked, ZERO)
@@ -34,6 +34,7 @@ def _change(order: Order, quantity: Decimal) -> Decimal:
 def refuse(order: Order) -> None:
     """Note that the amend that was under way came to nothing."""
     order.amending = None
+    order.released -= max(order.share_asked, ZERO)
     order.share, order.share_asked = order.share - order.share_asked, ZERO
     if order.state is OrderState.OPEN:
         order.apply(OrderInput.ACCEPTED)  # its fills may have been all that it was for
@@ -52,7 +53,9 @@ def take(order: Order, event: OrderAmended) -> None:
         order.share = event.quantity
         if state is OrderState.PENDING:
             order.released += max(change, ZERO)
-    elif answered:
+        return
+    order.changed = True
+    if answered:
         order.share_asked = ZERO
 
 

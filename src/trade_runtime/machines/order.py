@@ -137,6 +137,7 @@ class Order:
     __slots__ = (
         "amending",
         "cancel_requested",
+        "changed",
         "closed_filled",
         "filled",
         "is_live",
@@ -176,6 +177,8 @@ class Order:
         """Of one in a group: what it is to be for, once the others' fills took its place."""
         self.share_asked = ZERO
         """What the amend that is under way changes of that: taken back where it is rejected."""
+        self.changed = False
+        """It was amended, or may be: how large it is in the end only the venue's word tells."""
         self.amending: AmendRequested | None = None
         """The amend that is under way."""
         self.venue_order_id: VenueOrderId | None = None
@@ -230,7 +233,7 @@ class Order:
 
     @property
     def owed(self) -> Decimal:
-        """By how much it is still too large for what others of its group filled; seldom below 0."""
+        """By how much it is still too large for what others of its group filled."""
         return self.quantity - self.share
 
     @property
@@ -257,9 +260,9 @@ class Order:
     @property
     def settled(self) -> bool:
         """It ended, and every fill of it is known, so nothing more can come of it."""
-        return not self.is_live and (
-            self.closed_filled is None or self.filled >= self.closed_filled
-        )
+        if self.is_live or self.closed_filled is None:
+            return not self.is_live and not (self.changed and self.state is OrderState.FILLED)
+        return self.filled >= self.closed_filled
 
     def as_sent(self) -> OrderSpec:
         """Return what is to be sent: what was asked for, with the numbers that hold now.
@@ -313,8 +316,7 @@ class Order:
             self.may_have_left = True
 
     def _stand(self, state: OrderState) -> None:
-        # Its own fills may say that it is executed in full before the venue does; but not while it
-        # may be larger by now. More fills than that: what is known of its size is old.
+        # Its own fills may say that it is executed in full, unless it may be larger by now.
         if state is OrderState.OPEN and self.filled == self.worst_quantity:
             state = OrderState.FILLED
         self.state = state
@@ -332,9 +334,8 @@ class Order:
         self.quantity = self.share = quantity
         self.released += quantity
 
-    def amend(self, event: OrderAmended, *, answered: bool) -> None:
-        """Take the numbers that the venue says it holds the order with; `answered` says that the
-        amend that was under way is over.
+    def amend(self, to: OrderAmended, *, answered: bool) -> None:
+        """Take the numbers that the venue holds it with; `answered`: the amend is over.
 
         Raises:
             InvalidTransition: an order in this state cannot be amended; nothing was changed.
@@ -344,8 +345,7 @@ class Order:
         if answered:
             self.amending = None
         if self.is_live:
-            self.quantity, self.price = event.quantity, event.price
-            self.trigger_price = event.trigger_price
+            self.quantity, self.price, self.trigger_price = to.quantity, to.price, to.trigger_price
         self.apply(OrderInput.AMENDED)
 
     def apply_fill(self, fill: Fill) -> bool:

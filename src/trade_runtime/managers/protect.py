@@ -128,7 +128,7 @@ class ProtectionGuard:
         for position in self._orders.trading.ledger.open():
             self.mark(position.strategy, position.instrument)
         for order in self._orders.trading.live():
-            if order.spec.protective:
+            if order.spec.protective or order.spec.parent is not None:
                 self.mark(order.strategy, order.instrument)
 
     def _look_at_all(self, now_ns: int) -> None:
