@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
@@ -21,8 +22,8 @@ from tests.support.world import Hand, World, until
 from tests.support.wrapped import WrappedVenue
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import ClientOrderId
-from trade_runtime.model.orders import OrderSpec, OrderType
+from trade_runtime.model.ids import ClientOrderId, Currency, TradeId
+from trade_runtime.model.orders import OrderSpec, OrderType, Side
 
 KINDS: dict[str, dict[str, Any]] = {
     "groups": {},
@@ -310,3 +311,44 @@ class TestOneThatIsBeingChanged:
             await trio.sleep(ENOUGH_SECS)
             assert {target.id: Decimal("0.6")} == resting(world)
             assert OrderState.CANCELLED is stop.state
+
+
+class TestAnExitThatStillWaits:
+    """Of a bracket, one exit is let out first, and fills while the other is still held."""
+
+    @virtual
+    async def test_is_let_out_for_what_the_other_left_and_never_grows_beyond(
+        self, tmp_path: Path
+    ) -> None:
+        """The target needs a market and has none yet; the stop-loss sells 0.4 of 1."""
+        world, hand = World(tmp_path), Hand()
+        settings = {**SETTINGS, "prices": {"stale_after_secs": 1.0, "ping_secs": 100_000}}
+        async with world.open(hand, paper={"faults": []}, **settings):
+            made = hand.trader.bracket(ETH, "buy", "1", price="99.50", stop="97", target="103")
+            await until(lambda: made.entry.state is OrderState.OPEN)
+            await trio.sleep(1.5)
+            assert made.target is not None
+            orders = world.trading.orders
+            fill = Fill(
+                made.entry.id,
+                made.entry.instrument,
+                TradeId("a"),
+                Side.BUY,
+                Decimal(1),
+                Decimal("99.5"),
+                Decimal(0),
+                Currency("USDT"),
+                True,
+                hand.trader.now_ns(),
+            )
+            orders.on_event(fill)
+            assert (OrderState.PENDING, OrderState.HELD) == (made.stop.state, made.target.state)
+            await until(lambda: made.stop.state is OrderState.OPEN)
+            sold = {"client_order_id": made.stop.id, "trade_id": TradeId("b"), "side": Side.SELL}
+            part = msgspec.structs.replace(fill, quantity=Decimal("0.4"), **sold)
+            orders.on_event(part)
+            left = Decimal("0.6")
+            assert left == made.target.quantity
+            world.market.quote(98.0)
+            await trio.sleep(ENOUGH_SECS)
+            assert left == resting(world)[made.target.id]

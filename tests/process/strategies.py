@@ -186,3 +186,33 @@ class Threaded(Strategy):
 
     def on_start(self) -> None:
         threading.Thread(target=threading.Event().wait, name="never-ends").start()
+
+
+class Bracketed(Strategy):
+    """Has one bracket: `do` says whether to place it, or to have the market meet an order of it."""
+
+    begun = False
+
+    def on_quote(self, quote: Quote) -> None:
+        if self.begun:
+            return
+        self.begun = True
+        own = self.trader.open_orders(quote.instrument)
+        self.trader.log.info("knows " + " ".join(f"{o.side}:{o.type}:{o.state}" for o in own))
+        rules = self.trader.instrument(quote.instrument)
+        match self.params["do"]:
+            case "place":
+                self.trader.bracket(
+                    quote.instrument,
+                    "buy",
+                    "1",
+                    price=rules.round_price(quote.bid * 0.98, up=False),
+                    stop=rules.round_price(quote.bid * 0.9, up=False),
+                    target=rules.round_price(quote.bid * 1.1, up=True),
+                )
+            case "enter":
+                (entry,) = (o for o in own if o.side == "buy")
+                self.trader.amend(entry, price=rules.round_price(quote.ask * 1.01, up=True))
+            case "leave":
+                (target,) = (o for o in own if not o.spec.protective)
+                self.trader.amend(target, price=rules.round_price(quote.bid * 0.99, up=False))

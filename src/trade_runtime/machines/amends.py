@@ -18,7 +18,7 @@ from trade_runtime.model.records import AmendRequested
 
 def ask(order: Order, amend: AmendRequested) -> None:
     """Note that an amend is under way."""
-    order.amending = amend
+    order.amending, order.changed = amend, True
     order.share_asked = _change(order, amend.quantity)
     order.share += order.share_asked
     order.released += max(order.share_asked, ZERO)
@@ -34,6 +34,7 @@ def _change(order: Order, quantity: Decimal) -> Decimal:
 def refuse(order: Order) -> None:
     """Note that the amend that was under way came to nothing."""
     order.amending = None
+    order.released -= max(order.share_asked, ZERO)
     order.share, order.share_asked = order.share - order.share_asked, ZERO
     if order.state is OrderState.OPEN:
         order.apply(OrderInput.ACCEPTED)  # its fills may have been all that it was for
@@ -45,13 +46,16 @@ def take(order: Order, event: OrderAmended) -> None:
     Raises:
         InvalidTransition: an order in this state cannot be amended; nothing was changed.
     """
-    here, answered = order.state in (OrderState.HELD, OrderState.PENDING), _answers(order, event)
+    state, answered = order.state, _answers(order, event)
     change = _change(order, event.quantity)
     order.amend(event, answered=answered)
-    if here:
+    if state in (OrderState.HELD, OrderState.PENDING):
         order.share = event.quantity
-        order.released += max(change, ZERO)
-    elif answered:
+        if state is OrderState.PENDING:
+            order.released += max(change, ZERO)
+        return
+    order.changed = True
+    if answered:
         order.share_asked = ZERO
 
 
@@ -85,6 +89,8 @@ def take_place(
     for other in others:
         if other is not order:
             other.share -= quantity
+            if other.state is OrderState.HELD:
+                other.released += quantity
     for other in given_up:
         if other.spec.oco == order.spec.oco and other is not order and not other.is_live:
             other.share -= quantity

@@ -137,6 +137,7 @@ class Order:
     __slots__ = (
         "amending",
         "cancel_requested",
+        "changed",
         "closed_filled",
         "filled",
         "id",
@@ -180,11 +181,13 @@ class Order:
         self.ready = ZERO
         """How much of the order that it waits for was filled: for so much it may go."""
         self.released = ZERO
-        """For how much it was let go so far, whatever became of that."""
+        """For how much of that it was let go, or another of its group was while it was held."""
         self.share = spec.quantity
         """Of one in a group: what it is to be for, once the others' fills took its place."""
         self.share_asked = ZERO
         """What the amend that is under way changes of that: taken back where it is rejected."""
+        self.changed = False
+        """It was amended, or may be: how large it is in the end only the venue's word tells."""
         self.amending: AmendRequested | None = None
         """The amend that is under way."""
         self.venue_order_id: VenueOrderId | None = None
@@ -224,7 +227,7 @@ class Order:
 
     @property
     def owed(self) -> Decimal:
-        """By how much it is still too large for what others of its group filled; seldom below 0."""
+        """By how much it is still too large for what others of its group filled."""
         return self.quantity - self.share
 
     @property
@@ -251,9 +254,9 @@ class Order:
     @property
     def settled(self) -> bool:
         """It ended, and every fill of it is known, so nothing more can come of it."""
-        return not self.is_live and (
-            self.closed_filled is None or self.filled >= self.closed_filled
-        )
+        if self.is_live or self.closed_filled is None:
+            return not self.is_live and not (self.changed and self.state is OrderState.FILLED)
+        return self.filled >= self.closed_filled
 
     def as_sent(self) -> OrderSpec:
         """Return what is to be sent: what was asked for, with the numbers that hold now.
@@ -304,16 +307,10 @@ class Order:
             self.reason = reason
         if state in _AWAY:
             self.may_have_left = True
-        elif state is OrderState.OPEN and self._full(self.filled):
-            state = OrderState.FILLED
+        elif state is OrderState.OPEN and self.filled == self.worst_quantity:
+            state = OrderState.FILLED  # its own fills say so; not while it may be larger by now
         self.state = state
         self.is_live = state in LIVE_STATES
-
-    def _full(self, filled: Decimal) -> bool:
-        """Whether fills say that it is executed in full before the venue does: not while it may be
-        larger by now. More fills than that: what is known of its size is old.
-        """
-        return filled == self.worst_quantity
 
     def release(self, quantity: Decimal) -> None:
         """Let an order go that was held.
@@ -324,11 +321,11 @@ class Order:
         if not 0 < quantity <= self.quantity:
             raise InvalidTransition(f"order {self.id}: released for {quantity} of {self.quantity}")
         self.apply(OrderInput.RELEASED)
-        self.quantity = self.released = self.share = quantity
+        self.quantity = self.share = quantity
+        self.released += quantity
 
-    def amend(self, event: OrderAmended, *, answered: bool) -> None:
-        """Take the numbers that the venue says it holds the order with; `answered` says that the
-        amend that was under way is over.
+    def amend(self, to: OrderAmended, *, answered: bool) -> None:
+        """Take the numbers that the venue holds it with; `answered`: the amend is over.
 
         Raises:
             InvalidTransition: an order in this state cannot be amended; nothing was changed.
@@ -338,8 +335,7 @@ class Order:
         if answered:
             self.amending = None
         if self.is_live:
-            self.quantity, self.price = event.quantity, event.price
-            self.trigger_price = event.trigger_price
+            self.quantity, self.price, self.trigger_price = to.quantity, to.price, to.trigger_price
         self.apply(OrderInput.AMENDED)
 
     def apply_fill(self, fill: Fill) -> bool:
@@ -361,7 +357,7 @@ class Order:
         state = TRANSITIONS.get((self.state, OrderInput.FILL))
         if state is None:
             raise InvalidTransition(f"order {self.id} is {self.state}: a fill cannot be")
-        if state is OrderState.OPEN and self._full(filled):
+        if state is OrderState.OPEN and filled == self.worst_quantity:
             state = OrderState.FILLED
         self.trade_ids.add(fill.trade_id)
         self.filled = filled

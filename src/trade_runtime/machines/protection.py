@@ -58,7 +58,7 @@ def plan(quantity: Decimal, needed: Decimal, stops: Sequence[Order]) -> Protecti
     useful = [s for s in stops if s.side is side and quantity and not s.cancel_requested]
     useless = [s for s in stops if s.side is not side or not quantity]
     resting = sum((s.remaining for s in useful if s.state is OrderState.OPEN), ZERO)
-    # What is under way counts, so that it is not placed twice: a stop, or what one is to grow by.
+    # Under way is a stop, or what one is to grow by: neither is to be placed a second time.
     coming = sum((s.outstanding for s in useful), ZERO) - resting
     cancel = [s for s in useless if not s.cancel_requested]
     place, overlaps = ZERO, False

@@ -51,8 +51,10 @@ class HeldOrders:
         self._tapped: set[InstrumentId] = set()
         self._tries: dict[ClientOrderId, int] = {}
         """How often the venue was asked to make an order of a group smaller."""
+        self._let: dict[ClientOrderId, tuple[Decimal, int]] = {}
+        """Of exits that were to grow: for how much they were let go, and how often in vain."""
         self._later: set[ClientOrderId] = set()
-        """Orders of groups that are looked at again soon."""
+        """Orders of which a change is looked at again soon."""
         self._taken: set[ClientOrderId] = set()
         """Stop-losses that were cancelled because they could not be made smaller."""
         orders.on_moved = self.moved
@@ -91,6 +93,8 @@ class HeldOrders:
             self._replace(order)
         if spec.parent is not None:
             self._grow(order)
+        if not order.is_live:
+            self._let.pop(order.id, None)
         self._triggers.moved(order)
 
     def _follow(self, child: Order, *, over: bool) -> None:
@@ -102,8 +106,10 @@ class HeldOrders:
                 self._wait(child)
             # One that could not grow later waits for all, unless it is what protects the position.
             elif over or child.spec.protective or self._holds(child).amend:
-                ready = min(child.ready, child.quantity)
-                self._orders.release(child, ready, f"order {child.spec.parent} filled")
+                ready = min(child.ready, child.spec.quantity) - child.released
+                if ready > 0:
+                    ready = min(ready, child.quantity)
+                    self._orders.release(child, ready, f"order {child.spec.parent} filled")
         elif over:
             self._orders.drop(child, f"order {child.spec.parent} ended without a fill")
 
@@ -127,20 +133,34 @@ class HeldOrders:
         more = min(child.ready, child.spec.quantity) - child.released
         return more if more > 0 and self._holds(child).amend else ZERO
 
-    def _grow(self, child: Order) -> None:
-        """Let a child that rests follow what its parent has filled meanwhile."""
+    def _grow(self, child: Order, *, due: bool = False) -> None:
+        """Let a child that rests follow what its parent has filled meanwhile.
+
+        What came to nothing is asked for again, after a while and a few times.
+        """
         more = self._more(child)
         if (
-            more
-            and child.state is OrderState.OPEN
-            and child.amending is None
-            and child.owed <= 0
-            and not child.cancel_requested
+            not more
+            or child.state is not OrderState.OPEN
+            or child.amending is not None
+            or child.owed > 0
+            or child.cancel_requested
+            or child.id in self._later
         ):
-            try:
-                self._orders.amend(child, quantity=child.quantity + more)
-            except OrderRefused as refused:
-                log.warning("An exit cannot grow", order=child.id, detail=str(refused))
+            return
+        asked, failures = self._let.get(child.id, (ZERO, 0))
+        failures = failures + 1 if child.released < asked else 0
+        if failures > MAX_TRIES:
+            return
+        if failures and not due:
+            self._look_later(child)
+            return
+        try:
+            self._orders.amend(child, quantity=child.quantity + more)
+        except OrderRefused as refused:
+            log.warning("An exit cannot grow", order=child.id, detail=str(refused))
+        else:
+            self._let[child.id] = child.released, failures
 
     def _make_room(self, order: Order, *, due: bool = False) -> None:
         """Have an order become smaller by what others of its group filled, or end.
@@ -159,9 +179,7 @@ class HeldOrders:
         here = order.state in (OrderState.HELD, OrderState.PENDING)
         holds, tries = self._holds(order), self._tries.get(own, 0)
         if not due and not here and (holds.oco or tries):
-            self._later.add(own)
-            due_ns = self._orders.clock.now_ns() + ROOM_NS
-            self._orders.alarms.set(due_ns, partial(self._make_room_now, order))
+            self._look_later(order)
             return
         left = order.share + self._more(order)
         if left <= order.filled:
@@ -175,9 +193,15 @@ class HeldOrders:
             except OrderRefused as refused:
                 self._take_away(order, f"it cannot be made smaller: {refused}")
 
-    def _make_room_now(self, order: Order, now_ns: int) -> None:
+    def _look_later(self, order: Order) -> None:
+        self._later.add(order.id)
+        due_ns = self._orders.clock.now_ns() + ROOM_NS
+        self._orders.alarms.set(due_ns, partial(self._look_again, order))
+
+    def _look_again(self, order: Order, now_ns: int) -> None:
         self._later.discard(order.id)
         self._make_room(order, due=True)
+        self._grow(order, due=True)
 
     def _take_away(self, order: Order, why: str) -> None:
         """Cancel an order that is too large; what a stop-loss still protected is covered anew."""

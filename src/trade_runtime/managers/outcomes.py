@@ -165,12 +165,16 @@ class Outcomes:
     def _on_closed(self, event: OrderClosed, order: Order | None) -> None:
         if order is None or (not order.is_live and order.closed_filled == event.filled):
             return
-        before = order.state
+        before, was_settled = order.state, order.settled
         self._state.record(event)
         if not order.settled:
             self.in_doubt[order.id] = order  # a fill of it is still under way
         if order.state is not before and order.state is not OrderState.FILLED:
             self._tell(order, str(order.state), event.reason, event.ts_ns)
+        elif (
+            order.settled and not was_settled
+        ):  # its fills were told; what waits for its end goes on
+            self.on_moved(order)
 
     def _on_cancel_rejected(self, event: CancelRejected, order: Order | None) -> None:
         if order is not None:

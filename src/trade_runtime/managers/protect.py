@@ -129,7 +129,7 @@ class ProtectionGuard:
         for position in self._orders.trading.ledger.open():
             self.mark(position.strategy, position.instrument)
         for order in self._orders.trading.live():
-            if order.spec.protective:
+            if order.spec.protective or order.spec.parent is not None:
                 self.mark(order.strategy, order.instrument)
 
     def _look_at_all(self, now_ns: int) -> None:
@@ -240,6 +240,16 @@ class ProtectionGuard:
     def _cancel_superfluous(self, cover: Cover) -> None:
         for stop in cover.plan.cancel:
             self._orders.cancel(stop, "its position no longer needs it")
+        trading = self._orders.trading
+        if cover.position.quantity or trading.untold(*cover.key):
+            return
+        # A stop of the guard's closes what an exit of a bracket was for, and is of no group.
+        for order in trading.live_of(cover.position.strategy):
+            spec = order.spec
+            if spec.instrument == cover.position.instrument and spec.parent and spec.reduce_only:
+                entry = trading.orders.get(spec.parent)
+                if entry is None or entry.settled:
+                    self._orders.cancel(order, "its position is closed")
 
     def _place(self, cover: Cover) -> str | None:
         """Place what is missing; return why that could not be, once logged."""

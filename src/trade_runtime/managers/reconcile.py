@@ -167,7 +167,7 @@ class Reconciler:
             VenueError: the venue did not answer in time, or its answer made no sense.
         """
         for order in orders:
-            if order.is_live:
+            if order.is_live or (order.closed_filled is None and not order.settled):
                 asked_at = trio.current_time()
                 report = await self._query(partial(self._venue.order, order.id))
                 if report is None:

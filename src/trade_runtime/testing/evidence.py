@@ -150,12 +150,14 @@ class Venue:
 
     def entitled(self, order: VenueOrder) -> Decimal:
         """Return how much may be left of an order: of an exit, what its entry filled and no exit of
-        its group has sold since; of any other, all that is left.
+        its group has sold since, and nothing where no position is left; of any other, all of it.
         """
         spec = order.spec
         if spec is None or spec.parent is None or not spec.oco:
             return order.remaining
         entry = self.orders.get(spec.parent)
+        if entry is not None and not entry.live and not self.positions.get(order.key, ZERO):
+            return ZERO  # something else has closed the position
         entered = ZERO if entry is None else entry.filled
         left = sum((other.filled for other in self.groups.get(spec.oco, ())), ZERO)
         return max(entered - left, ZERO)

@@ -13,8 +13,9 @@ from typing import Any
 
 from trade_runtime.errors import StoreDamaged
 from trade_runtime.machines.journal import check_chain
-from trade_runtime.machines.order import InvalidTransition
+from trade_runtime.machines.order import InvalidTransition, Order
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import ClientOrderId, InstrumentId
 from trade_runtime.model.orders import ZERO, Side
 from trade_runtime.model.records import CancelRequested, OrderSent, TradingHalted
@@ -208,32 +209,42 @@ def _halts(evidence: Evidence) -> list[str]:
 
 
 def _cancels_of_stops(evidence: Evidence) -> list[str]:
-    """Whenever the journal asks to cancel a stop-loss, the position stays covered without it."""
+    """Whenever the journal asks to cancel a stop-loss, the position stays covered without it; but
+    that of a bracket goes when others have sold all that its entry filled.
+    """
     state = TradingState()
     found = []
+    filled: dict[str, Decimal] = {}
     for _, event in evidence.events:
+        if isinstance(event, Fill):
+            spec = evidence.intents.get(event.client_order_id)
+            for name in (event.client_order_id, "" if spec is None else spec.oco):
+                filled[name] = filled.get(name, ZERO) + event.quantity
         if isinstance(event, CancelRequested):
             order = state.orders.get(event.client_order_id)
             if order is not None and order.spec.protective and order.is_live:
-                key = order.strategy, order.instrument
-                size = state.ledger.position(*key).quantity
-                others = sum(
-                    (
-                        stop.remaining
-                        for stop in state.stops(*key)
-                        if stop.id != order.id
-                        and not stop.cancel_requested
-                        and stop.side.sign * size < 0
-                    ),
-                    ZERO,
-                )
-                if order.side.sign * size < 0 and others < abs(size):
-                    found.append(
-                        f"6: the cancel of stop-loss {order.id} ({event.reason}) leaves {others}"
-                        f" to cover {size} of {key[0]} in {key[1]}"
-                    )
+                entered = filled.get(order.spec.parent or "", ZERO)
+                if not order.spec.oco or filled.get(order.spec.oco, ZERO) < entered:
+                    found += _uncovers(state, order, event)
         state.apply(event)
     return found
+
+
+def _uncovers(state: TradingState, order: Order, event: CancelRequested) -> list[str]:
+    key = order.strategy, order.instrument
+    size = state.ledger.position(*key).quantity
+    others = sum(
+        (
+            stop.remaining
+            for stop in state.stops(*key)
+            if stop.id != order.id and not stop.cancel_requested and stop.side.sign * size < 0
+        ),
+        ZERO,
+    )
+    if order.side.sign * size >= 0 or others >= abs(size):
+        return []
+    what = f"the cancel of stop-loss {order.id} ({event.reason}) leaves {others}"
+    return [f"6: {what} to cover {size} of {key[0]} in {key[1]}"]
 
 
 # --- 4, 5: fills --------------------------------------------------------------------------------
