@@ -168,6 +168,22 @@ class TestEnd:
         assert 1 == result.positions[ONE]
         assert T0 + 20_000_005 == result.ended_ns
 
+    def test_a_date_before_that_comes(self) -> None:
+        """Of an order that waits here: it ends at its date, and not with all others at the end."""
+
+        class Told(Script):
+            def on_order(self, event: OrderUpdate) -> None:
+                if event.kind == "dropped":
+                    self.seen.append((event.reason, event.ts_ns - T0))
+
+        script = Told(
+            lambda t: t.stop(ONE, "buy", "1", "900", tif="gtd", expire_ns=T0 + 15_000_000),
+            buy,
+        )
+        plain = parity.settings(Path(), 20, {"order_types": ["market", "limit"]})
+        run_backtest(plain, strategies=[script], history=[[at(0, 100), at(5, 110)]])
+        assert ("cancelled before it was sent: its date has come", 15_000_000) in script.seen
+
     def test_a_date_beyond_the_end_does_not_come(self) -> None:
         """The order is cancelled, and the result ends with the history and not a month later."""
         far_ns = T0 + 30 * 86_400 * SECOND

@@ -364,6 +364,15 @@ def command(*args: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def until_fault(run: Run, after_secs: float) -> None:
+    """Wait until a fault of the venue with this `after_secs` has begun.
+
+    Its time counts from the opening of the venue, however long the start took before.
+    """
+    run.until_log("Private connection is up")
+    until_age(run, run.age_secs + after_secs)
+
+
 def until_age(run: Run, secs: float) -> None:
     """Wait until a process that runs is so old."""
     run.until(lambda: run.age_secs > secs, f"an age of {secs:.3f} s")

@@ -138,7 +138,8 @@ def test_the_cap_ends_what_cannot_be_interrupted(tmp_path: Path, how: str) -> No
 @pytest.mark.parametrize("how", ["stop_spins_stubbornly", "stop_sleeps", "quote_spins"])
 def test_a_second_signal_ends_it_at_once(tmp_path: Path, how: str) -> None:
     """While the loop is blocked too."""
-    world = bad_world(tmp_path, how)
+    # Blocked for long enough that the second signal finds it so, also on a slow machine.
+    world = bad_world(tmp_path, how, order_timeout_secs=12.0)
     with world.run() as run:
         if how == "quote_spins":
             run.until_log("on_quote spins")

@@ -22,13 +22,17 @@ from tests.process.support import (
     grid,
     loopback_market,
     strategy,
+    until_fault,
 )
 
 pytestmark = pytest.mark.process
 
 DEAF = {"kind": "drop", "on": "cancel"}
 GONE_WITH_THE_FIRST_CANCEL = {"kind": "disconnect", "on": "cancel"}
-NEVER_ANSWERS = [DEAF, {"kind": "drop", "on": "query", "after_secs": 3.0}]
+FAULT_SECS = 3.0
+"""When a fault begins that is to find the grid standing."""
+
+NEVER_ANSWERS = [DEAF, {"kind": "drop", "on": "query", "after_secs": FAULT_SECS}]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,7 @@ def test_what_could_not_be_cancelled_is_named(
     with world.run() as run:
         world.until_grid(run)
         if faults is NEVER_ANSWERS:
-            run.until(lambda: run.age_secs > 4, "the time of the fault")
+            until_fault(run, FAULT_SECS)
         run.send(signal.SIGTERM)
         assert run.end() == 3, run
         assert run.took_secs < BUDGET_SECS + NOISE_SECS
@@ -93,8 +97,11 @@ def test_what_could_not_be_cancelled_is_named(
 def test_lost_acknowledgements_of_cancels_are_asked_for(tmp_path: Path) -> None:
     """Where the cancels arrive and only their answers are lost, queries prove what they did."""
     world = World(tmp_path)
-    world.configure(grid(), faults=[{"kind": "drop", "on": "event", "after_secs": 3.0}])
-    with world.run("--duration", "3.5") as run:
+    world.configure(grid(), faults=[{"kind": "drop", "on": "event", "after_secs": FAULT_SECS}])
+    with world.run() as run:
+        world.until_grid(run)
+        until_fault(run, FAULT_SECS)
+        run.send(signal.SIGTERM)
         assert run.end() == 0, run
     judge.check_clean(world, run)
     assert run.report()["orders"]["cancelled"] == 50

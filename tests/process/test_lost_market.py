@@ -48,7 +48,7 @@ def test_a_venue_that_stays_away(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.configure(
         grid(20),
-        faults=[{"kind": "disconnect", "after_secs": 2.5}],
+        faults=[{"kind": "disconnect", "after_secs": 4.0}],
         supervision={"max_restarts": 2, "backoff_secs": 0.05, "max_backoff_secs": 0.1},
     )
     with world.run() as run:

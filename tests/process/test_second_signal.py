@@ -36,6 +36,11 @@ PAIRS = [
 BUSY = {"kind": "synthetic", "quotes_per_sec": 400.0, "size": 0.3}
 """A market that shows less than the orders ask for: they fill part by part."""
 
+SLOW_MS = 400
+"""A latency at which a stop still waits for its cancels when the second signal comes, however late
+a busy machine sends that.
+"""
+
 
 def churn(**params: Any) -> dict[str, Any]:
     """Return a strategy that never rests."""
@@ -79,7 +84,9 @@ def test_at_any_moment(tmp_path: Path, log_format: str, durability: str) -> None
     """
     rng = random.Random(f"{SEED} {log_format} {durability}")
     world = World(tmp_path)
-    world.configure(churn(every=2), market=BUSY, store={"durability": durability})
+    world.configure(
+        churn(every=2), market=BUSY, venue={"latency_ms": 40}, store={"durability": durability}
+    )
     ends = []
     for pair in itertools.islice(itertools.cycle(PAIRS), share(3, 25)):
         with world.run("--log-format", log_format) as run:
@@ -118,7 +125,7 @@ def test_during_the_stop(tmp_path: Path, durability: str) -> None:
 def test_a_forced_exit_says_what_it_left(tmp_path: Path) -> None:
     """The report names what rests, and says that nothing was verified."""
     world = World(tmp_path)
-    world.configure(strategy("grid", "Grid", n=20), venue={"latency_ms": 150})
+    world.configure(strategy("grid", "Grid", n=20), venue={"latency_ms": SLOW_MS})
     with world.run() as run:
         world.until_grid(run, 20)
         run.send(signal.SIGTERM, signal.SIGTERM, gap_secs=0.1)

@@ -19,6 +19,7 @@ import pytest
 
 from tests.process import judge
 from tests.process.support import NOISE_SECS, Run, World, grid
+from tests.process.test_second_signal import SLOW_MS
 
 pytestmark = pytest.mark.process
 
@@ -99,7 +100,7 @@ def test_the_view_and_a_clean_stop(tmp_path: Path) -> None:
 def test_the_view_and_a_forced_exit(tmp_path: Path) -> None:
     """The view is taken down before the stacks are shown."""
     world = World(tmp_path)
-    world.configure(grid(20), venue={"latency_ms": 150})
+    world.configure(grid(20), venue={"latency_ms": SLOW_MS})
     with on_screen(world) as (run, screen):
         world.until_grid(run, 20)
         run.until(lambda: HIDE in screen.text, "the view")

@@ -250,6 +250,7 @@ class Waiting(Anything):
         better = rules.round_price(exact(quote.mid) - side.sign * away, up=False)
         near = rng.choice((Decimal("-0.05"), Decimal(0), Decimal("0.3")))
         ends = trader.now_ns() + rng.choice((1, 30_000_000, 400_000_000, 3_000_000_000))
+        ends += len(self.orders)  # no two dates are one: of two venues, either might be first then
         live = [order for order in self.orders if order.is_live]
         match rng.randrange(10):
             case 0:

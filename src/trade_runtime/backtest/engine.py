@@ -180,15 +180,17 @@ class Engine:
         )
 
     def run_out(self) -> None:
-        """After the history: let what is under way arrive, and what follows from it. Dates and
-        alarms that are later than that do not come: the history says nothing of so late.
+        """After the history: let what is under way arrive, and what follows from it, with the dates
+        and alarms that come before. Later ones do not come: the history says nothing of so late.
         """
         clock, wire, orders = self._clock, self._wire, self._orders
+        ringing = orders.alarms
         for _ in range(RUN_OUT_EVENTS):
             if orders.unsent:
                 orders.send_durable(NEVER)
             if not wire.requests:
                 return
-            clock.ns = max(clock.ns, wire.next_ns)
-            wire.ring(clock.ns)
+            first = ringing if ringing.next_ns < wire.next_ns else wire
+            clock.ns = max(clock.ns, first.next_ns)
+            first.ring(clock.ns)
         log.warning("What is under way after the end of the history never ends; it is left so")
