@@ -67,10 +67,13 @@ def _answers(order: Order, event: OrderAmended) -> bool:
     if asked is None:
         return False
     if order.type is not OrderType.TRAILING_STOP:  # its trigger follows the market meanwhile
-        wanted = asked.price, asked.trigger_price
-        if (event.price, event.trigger_price) != wanted:
+        # The trigger of an order that woke is left as it was.
+        if event.price != asked.price or event.trigger_price not in (
+            asked.trigger_price,
+            order.trigger_price,
+        ):
             return False
-        if wanted != (order.price, order.trigger_price):
+        if (event.price, event.trigger_price) != (order.price, order.trigger_price):
             return True
     return event.quantity in (asked.quantity, order.share)
 
