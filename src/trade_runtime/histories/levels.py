@@ -19,6 +19,9 @@ from trade_runtime.protocols import HistoryQuery, MarketEvent
 BID, ASK = range(len(SIDES))
 """A side as it stands in a column: who buys bids."""
 
+MAX_MAGNITUDE = 30
+"""Prices and quantities from 10^31 on, or below 10^-30, are refused: none can be reckoned with."""
+
 
 class Levels:
     """Makes changes of a book of rows that come in blocks.
@@ -61,6 +64,9 @@ class Levels:
                 raise rows.error(index, f"price is {price}: a price must be above 0")
             if not (quantity.is_finite() and quantity >= 0):
                 raise rows.error(index, f"quantity is {quantity}: it must not be below 0")
+            for name, number in (("price", price), ("quantity", quantity)):
+                if number and abs(number.adjusted()) > MAX_MAGNITUDE:
+                    raise rows.error(index, f"{name} is {number}, beyond all markets")
             if price in self._sides[side]:
                 raise rows.error(
                     index,
