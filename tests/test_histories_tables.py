@@ -67,13 +67,6 @@ class TestTimes:
         )
         assert [T0, T0 + 5 * 10**8] == [quote.ts_ns for quote in read(csv_plugin, path)]
 
-    @pytest.mark.parametrize("other", ["2023-11-14T22:13:21", "2023-11-14T23:13:21+01:00"])
-    def test_two_zones_in_one_file_are_refused(self, tmp_path: Path, other: str) -> None:
-        """With none, or with another: whoever wrote it mixed two sources."""
-        path = csv_of(tmp_path, "2023-11-14T22:13:20Z,1,2,3,4", f"{other},1,2,3,5")
-        with pytest.raises(DataError, match=r"line 3: .* in another time zone"):
-            read(csv_plugin, path)
-
     @pytest.mark.parametrize("kind", ["s", "ms", "us", "ns"])
     @pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
     def test_timestamps_of_parquet(self, tmp_path: Path, kind: str, zone: str | None) -> None:

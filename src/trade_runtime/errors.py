@@ -8,6 +8,8 @@ stands beside it.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 EXIT_CLEAN = 0
 EXIT_FORCED = 1
 EXIT_USAGE = 2
@@ -31,6 +33,11 @@ class DataError(TradeRuntimeError):
     """History is not what it should be: the message names the file and the row. Exit code 2."""
 
     exit_code = EXIT_USAGE
+
+    @classmethod
+    def of_system(cls, path: Path, error: OSError) -> DataError:
+        """Return the error of a path that the system does not let be read, with its reason."""
+        return cls(f"{path}: cannot be read: {error.strerror or error}; name another")
 
 
 class VenueError(TradeRuntimeError):

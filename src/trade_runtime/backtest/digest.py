@@ -71,9 +71,7 @@ def _seen(path: Path, pattern: str) -> list[Seen]:
     except (FileNotFoundError, NotADirectoryError):
         return []  # a strategy may be of a module; that a history is missing, its reader tells
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read: {error.strerror or error}; allow it, or name another"
-        ) from None
+        raise DataError.of_system(path, error) from None
     raise DataError(
         f"{path}: has {len(names):,} files; a grid looks at each for changes, at {MAX_FILES:,} at"
         " most: join some, or name fewer with options = { files = ... }"

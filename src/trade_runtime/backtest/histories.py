@@ -9,7 +9,7 @@ import attrs
 
 from trade_runtime.backtest.book_start import book_from
 from trade_runtime.backtest.merge import merged
-from trade_runtime.errors import ConfigError
+from trade_runtime.errors import ConfigError, DataError
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import HistoryPlugin, HistoryQuery, MarketEvent
 from trade_runtime.settings import BacktestSettings, DataSettings, Settings
@@ -85,7 +85,10 @@ def _by_name(data: DataSettings, where: str, plugins: Plugins) -> HistoryPlugin:
         if data.kind in plugins.histories[name].kinds
     }
     path = data.path
-    names = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
+    try:
+        names = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
+    except OSError as error:
+        raise DataError.of_system(path, error) from None
     fitting = {chosen for name in names if (chosen := _format_of(name, able))}
     if len(fitting) == 1:
         return able[fitting.pop()]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from trade_runtime.errors import DataError
 from trade_runtime.histories.levels import Levels
-from trade_runtime.histories.options import number_of, text_of
+from trade_runtime.histories.options import bar_length_ns, number_of, text_of
 from trade_runtime.histories.rows import Rows, first_bad
 from trade_runtime.model.market import Bar, Quote, Trade
 from trade_runtime.model.orders import SIDES, Side
@@ -39,6 +39,9 @@ EVERYTHING: Final = {
 
 OPTIONAL: Final = ("open_ns", "trade_id", "trades", "update_id")
 
+COUNTED: Final = ("trade_id", "trades")
+"""Whole numbers that must not be below 0: a feed takes a trade of such an id for an old one."""
+
 GIVEN: Final = {"bid_size": "size", "ask_size": "size", "aggressor": "aggressor"}
 """The option that gives a column one value for all rows."""
 
@@ -57,7 +60,9 @@ Columns = Mapping[str, Any]
 `trade_id`, `trades` and `update_id` whole; `aggressor` and `side` an index of `SIDES`."""
 
 
-def pick(names: Iterable[str], query: HistoryQuery, *, listed: bool = False) -> dict[str, str]:
+def pick(
+    names: Iterable[str], query: HistoryQuery, path: Path, *, listed: bool = False
+) -> dict[str, str]:
     """Return by our name for a column the file's name for it.
 
     `columns = { bid = "BidPrice" }` of the options renames, to nothing if a column is to be passed
@@ -66,6 +71,7 @@ def pick(names: Iterable[str], query: HistoryQuery, *, listed: bool = False) -> 
     Args:
         names: the file's columns.
         query: what is wanted.
+        path: the file, for the error.
         listed: the table itself gives all names, so there is nothing to rename.
 
     Raises:
@@ -78,12 +84,12 @@ def pick(names: Iterable[str], query: HistoryQuery, *, listed: bool = False) -> 
         renamed = {}
     elif not isinstance(renamed, Mapping):
         raise DataError(
-            f'{query.path}: the option columns must be like {{ bid = "BidPrice" }}, got {renamed!r}'
+            f'{path}: the option columns must be like {{ bid = "BidPrice" }}, got {renamed!r}'
         )
     for ours in renamed:
         if ours not in wanted:
             raise DataError(
-                f'{query.path}: columns names "{ours}", which {query.kind} do not have'
+                f'{path}: columns names "{ours}", which {query.kind} do not have'
                 f"{did_you_mean(ours, wanted) or '.'} They have: {', '.join(wanted)}"
             )
     found: dict[str, str] = {}
@@ -92,14 +98,14 @@ def pick(names: Iterable[str], query: HistoryQuery, *, listed: bool = False) -> 
         if ours == "ts_ns" and theirs not in there and "timestamp" in there:
             theirs = "timestamp"
         if there.count(theirs) > 1:
-            raise DataError(f'{query.path}: column "{theirs}" is there more than once; rename one')
+            raise DataError(f'{path}: column "{theirs}" is there more than once; rename one')
         if theirs and theirs in there:
             found[ours] = theirs
         elif ours not in OPTIONAL and GIVEN.get(ours) not in query.options:
             option = GIVEN.get(ours)
             example = {"size": "1000", "aggressor": '"buy"'}.get(option or "", "")
             raise DataError(
-                f'{query.path}: no column "{theirs}"{did_you_mean(theirs, there) or "."}'
+                f'{path}: no column "{theirs}"{did_you_mean(theirs, there) or "."}'
                 f" There are: {', '.join(there)};"
                 f' name another with options = {{ columns = {{ {ours} = "..." }} }}'
                 + (
@@ -158,6 +164,9 @@ def _events_of(query: HistoryQuery, rows: Rows, columns: Columns) -> list[Market
     columns = {**columns, **_given(query, count)}
     for name in NUMBERS[query.kind]:
         _check_numbers(rows, name, columns[name])
+    for name in COUNTED:
+        if name in columns:
+            _check_count(rows, name, columns[name])
     _check_kind(query.kind, rows, columns)
     keep = _fresh(query, rows, columns)
     if query.start_ns is not None:
@@ -197,7 +206,11 @@ def _check_numbers(rows: Rows, name: str, values: Any) -> None:
         rule = "a price must be above 0"
         first_bad(rows, values <= 0, lambda i: f"{name} is {values[i]:g}: {rule}")
     else:
-        first_bad(rows, values < 0, lambda i: f"{name} is {values[i]:g}: it must not be below 0")
+        _check_count(rows, name, values)
+
+
+def _check_count(rows: Rows, name: str, values: Any) -> None:
+    first_bad(rows, values < 0, lambda i: f"{name} is {values[i]:g}: it must not be below 0")
 
 
 def _check_order(rows: Rows, times: Any) -> None:
@@ -294,11 +307,11 @@ def _make(query: HistoryQuery, columns: Columns) -> list[MarketEvent]:
     if "open_ns" in columns:
         opened = listed("open_ns")
     else:
-        length_secs = number_of(query, "bar_secs")
-        if length_secs is None:
+        length_ns = bar_length_ns(query)
+        if length_ns is None:
             raise DataError(
                 f"{query.path}: bars without a column open_ns: write options = {{ bar_secs = 60 }}"
             )
-        opened = (columns["ts_ns"] - round(length_secs * 1e9)).tolist()
+        opened = (columns["ts_ns"] - length_ns).tolist()
     trades = listed("trades") if "trades" in columns else [0] * len(times)
     return list(map(Bar, one, times, opened, *numbers, trades))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -34,12 +35,16 @@ def errors_of(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
+        if path.is_symlink():
+            raise DataError(f"{path}: is a link to what does not exist; name another") from None
         try:
             meant = did_you_mean(path.name, (file.name for file in path.parent.iterdir()))
         except OSError:
             meant = ""
         raise DataError(f"{path}: no such file{meant or '; name one that exists'}") from None
     except (pa.ArrowException, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as e:
+        if isinstance(e, OSError) and e.errno:
+            raise DataError.of_system(path, e) from None
         raise unreadable(path, e) from None
 
 
@@ -71,8 +76,10 @@ def files_of(
         DataError: there is none, or they are of several series.
     """
     path = query.path
-    if not path.is_dir():
-        return [path]
+    with errors_of(path):
+        if not path.is_dir():
+            _check_plain(path)
+            return [path]
     pattern = text_of(query, "files", "*")
     with errors_of(path):
         names = sorted(file.name for file in path.iterdir() if file.is_file())
@@ -89,6 +96,19 @@ def files_of(
             ' say which with options = { files = "..." }, a pattern of their names'
         )
     return [path / name for name in names]
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse a pipe or a device: a history is read more than once, and nobody may ever write it.
+
+    Raises:
+        OSError: there is no such file, or it may not be looked at.
+        DataError: with the mend.
+    """
+    if "\0" in str(path):
+        raise DataError(f"{path}: no file can have that name; name another")
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DataError(f"{path}: is no file; name a file or a folder")
 
 
 @contextmanager

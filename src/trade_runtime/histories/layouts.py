@@ -24,8 +24,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from trade_runtime.errors import DataError
 from trade_runtime.histories.columns import NUMBERS, OPTIONS, Columns, read_files
 from trade_runtime.histories.files import errors_of, files_of
-from trade_runtime.histories.options import check_options, number_of, text_of
-from trade_runtime.histories.rows import Rows
+from trade_runtime.histories.options import bar_length_ns, check_options, number_of, text_of
+from trade_runtime.histories.rows import Rows, first_bad
 from trade_runtime.histories.text import Text, blocks_of, first_fields, is_whole
 from trade_runtime.histories.times import scaled
 from trade_runtime.model.ids import symbol_of
@@ -71,6 +71,9 @@ _MICROSECONDS_FROM: Final = 10**14
 
 LEAN_WORDS: Final = {"minute": 60.0, "second": 1.0, "hour": 3_600.0}
 """How long, in seconds, the bars of a file are whose name or folder says so."""
+
+LEAN_DAY_MS: Final = 25 * 3_600_000
+"""The longest day, in milliseconds: one on which clocks are put back."""
 
 LEAN: Final = {
     "bars": ("ms", "open", "high", "low", "close", "volume"),
@@ -192,13 +195,20 @@ def _lean_blocks(path: Path, query: HistoryQuery, rows: Rows) -> Iterator[Column
     kinds = {"ms": "whole", **dict.fromkeys(numbers, "number")}
     for block in _known(path, LEAN[query.kind], kinds, rows):
         columns = _arrays(block)
-        opened = columns.pop("ms").astype(np.int64) * 10**6 + midnight_ns
+        since = columns.pop("ms")
+        _check_day(rows, since)
+        opened = since.astype(np.int64) * 10**6 + midnight_ns
         for name in numbers:
             if name not in ("volume", "bid_size", "ask_size"):
                 columns[name] = columns[name] / scale
         if query.kind == "bars":
             columns["open_ns"] = opened
         yield {**columns, "ts_ns": opened + length_ns}
+
+
+def _check_day(rows: Rows, since: Any) -> None:
+    bad = (since < 0) | (since >= LEAN_DAY_MS)
+    first_bad(rows, bad, lambda i: f"{since[i]} ms since midnight are not of one day")
 
 
 def _midnight_ns(path: Path, query: HistoryQuery) -> int:
@@ -215,11 +225,12 @@ def _midnight_ns(path: Path, query: HistoryQuery) -> int:
 
 
 def _length_ns(path: Path, query: HistoryQuery) -> int:
-    secs = number_of(query, "bar_secs")
-    if secs is None:
-        places = [path.name, *(folder.name for folder in path.parents if folder.name in LEAN_WORDS)]
-        said = (secs for place in places for word, secs in LEAN_WORDS.items() if word in place)
-        secs = next(said, None)
+    length_ns = bar_length_ns(query)
+    if length_ns is not None:
+        return length_ns
+    places = [path.name, *(folder.name for folder in path.parents if folder.name in LEAN_WORDS)]
+    said = (secs for place in places for word, secs in LEAN_WORDS.items() if word in place)
+    secs = next(said, None)
     if secs is None:
         raise DataError(
             f"{path}: its name does not say how long its bars are: write"

@@ -19,6 +19,9 @@ from trade_runtime.protocols import HistoryQuery, MarketEvent
 BID, ASK = range(len(SIDES))
 """A side as it stands in a column: who buys bids."""
 
+FINEST, LARGEST = Decimal("1e-30"), Decimal("1e31")
+"""From where on, and up to where, a price or a quantity can be reckoned with."""
+
 
 class Levels:
     """Makes changes of a book of rows that come in blocks.
@@ -57,10 +60,10 @@ class Levels:
             if key != self._key:
                 told += self.end()
                 self._begin(rows, index, key)
-            if not (price.is_finite() and price > 0):
-                raise rows.error(index, f"price is {price}: a price must be above 0")
-            if not (quantity.is_finite() and quantity >= 0):
-                raise rows.error(index, f"quantity is {quantity}: it must not be below 0")
+            if not (price.is_finite() and FINEST <= price < LARGEST):
+                raise rows.error(index, _refusal("price", price))
+            if not (quantity.is_finite() and (not quantity or FINEST <= quantity < LARGEST)):
+                raise rows.error(index, _refusal("quantity", quantity))
             if price in self._sides[side]:
                 raise rows.error(
                     index,
@@ -97,3 +100,10 @@ class Levels:
         if (start_ns is not None and ts_ns < start_ns) or (end_ns is not None and ts_ns >= end_ns):
             return []
         return [BookLevels(self._query.instrument, ts_ns, self._last_id, bids, asks, snapshot)]
+
+
+def _refusal(name: str, number: Decimal) -> str:
+    if number.is_finite() and number > 0:
+        return f"{name} is {number}: it must be from {FINEST} up to, not including, {LARGEST}"
+    rule = "a price must be above 0" if name == "price" else "it must not be below 0"
+    return f"{name} is {number}: {rule}"

@@ -28,6 +28,28 @@ def check_options(query: HistoryQuery, known: Collection[str]) -> None:
             )
 
 
+MIN_BAR_SECS = 1e-9
+MAX_BAR_SECS = 31_622_400
+"""The shortest bar and the longest, a leap year, in seconds."""
+
+
+def bar_length_ns(query: HistoryQuery) -> int | None:
+    """Return the option `bar_secs` in nanoseconds; None without it.
+
+    Raises:
+        DataError: no bar is so short, or so long.
+    """
+    secs = number_of(query, "bar_secs")
+    if secs is None:
+        return None
+    if not MIN_BAR_SECS <= secs <= MAX_BAR_SECS:
+        raise DataError(
+            f"{query.path}: the option bar_secs must be from {MIN_BAR_SECS:g} to"
+            f" {MAX_BAR_SECS}, got {secs:g}"
+        )
+    return round(secs * 1e9)
+
+
 def text_of(query: HistoryQuery, name: str, default: str, choices: Collection[str] = ()) -> str:
     """Return an option that is text, of `choices` if there are any.
 

@@ -26,8 +26,8 @@ class Rows:
         before: rows of the files before this one.
         last_ns: the time of the last row, also of the file before.
         last_row: what the last row says, also of the file before; by it a double is known.
-        zone: the offset of the times that are written as text; empty for none, None before the
-            first.
+        aware: whether the times that are written as text name their offset from UTC; None before
+            the first.
     """
 
     path: Path
@@ -36,12 +36,12 @@ class Rows:
     before: int = 0
     last_ns: int = 0
     last_row: tuple[Any, ...] | None = None
-    zone: str | None = None
+    aware: bool | None = None
 
     def next_file(self, path: Path) -> None:
         """Go on with another file, whose rows must follow on those of this one."""
         self.before += self.seen
-        self.path, self.line_of, self.seen, self.zone = path, None, 0, None
+        self.path, self.line_of, self.seen, self.aware = path, None, 0, None
 
     def error(self, index: int, text: str) -> DataError:
         """Return the error of a row of the present block."""

@@ -32,6 +32,9 @@ PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 
 TABLE_OPTIONS: Final = ("columns", "files", "time_unit", "time_format")
 
+DELIMITERS: Final = {",": ",", ";": ";", "\t": "\\t", "|": "|"}
+"""What most often stands between two fields, and how it is written in TOML."""
+
 SIDES_AS_WRITTEN: Final = {"buy": 0, "sell": 1, "bid": 0, "ask": 1}
 """Which of `SIDES` a word means, in either case. Who bids buys."""
 
@@ -53,7 +56,7 @@ def _parquet_blocks(path: Path, query: HistoryQuery, rows: Rows) -> Iterator[Col
     with errors_of(path):
         file = pq.ParquetFile(path)
     with closing(file):
-        names = pick(file.schema_arrow.names, query)
+        names = pick(file.schema_arrow.names, query, path)
         batches = file.iter_batches(CHUNK_ROWS, columns=list(names.values()))
         while True:
             with errors_of(path):
@@ -79,12 +82,15 @@ def read_csv(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
 
 def _csv_blocks(path: Path, query: HistoryQuery, rows: Rows) -> Iterator[Columns]:
     delimiter = text_of(query, "delimiter", ",")
-    if len(delimiter) != 1:
-        raise DataError(f"{path}: the option delimiter must be one character, got {delimiter!r}")
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '\r\n"':
+        raise DataError(
+            f"{path}: the option delimiter must be one character of ASCII, got {delimiter!r}"
+        )
     listed = query.options.get("columns")
     header = not isinstance(listed, list | tuple)
     own = first_fields(path, delimiter) if header else [str(name) for name in listed or ()]
-    names = pick(own, query, listed=not header)
+    _check_delimiter(path, own, delimiter)
+    names = pick(own, query, path, listed=not header)
     text = Text(path, own if header else _unique(own), header, delimiter)
     rows.line_of = text.line_of
     sample = dict(zip(own, text.top(), strict=False))
@@ -95,6 +101,16 @@ def _csv_blocks(path: Path, query: HistoryQuery, rows: Rows) -> Iterator[Columns
     }
     for batch in blocks_of(text, kinds, rows):
         yield _columns(batch, names, query, rows)
+
+
+def _check_delimiter(path: Path, names: Sequence[str], delimiter: str) -> None:
+    """Refuse a header of one name that another delimiter would part: most often it is that."""
+    for sign, written in DELIMITERS.items():
+        if len(names) == 1 and sign != delimiter and sign in names[0]:
+            raise DataError(
+                f'{path}: has one column, "{names[0]}"; write options = {{ delimiter ='
+                f' "{written}" }}'
+            )
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -129,17 +145,18 @@ def _columns(
         if ours in ("ts_ns", "open_ns"):
             found[ours] = times_of(column, ours, query, rows)
         elif ours in ("aggressor", "side"):
+            _check_type(not pt.is_nested(column.type), column, theirs, "buy or sell", rows)
             found[ours] = _sides(column, ours, rows)
         elif ours in ("trade_id", "trades", "update_id"):
-            _check_type(pt.is_integer(column.type), column, theirs, "whole numbers", query)
+            _check_type(pt.is_integer(column.type), column, theirs, "whole numbers", rows)
             found[ours] = plain(column)
         elif ours == "snapshot":
-            _check_type(pt.is_boolean(column.type), column, theirs, "true or false", query)
+            _check_type(pt.is_boolean(column.type), column, theirs, "true or false", rows)
             found[ours] = plain(column)
         elif query.kind == "book":
             found[ours] = _decimals(column, ours, rows)
         else:
-            _check_type(_is_number(column.type), column, theirs, "numbers", query)
+            _check_type(_is_number(column.type), column, theirs, "numbers", rows)
             numbers = column.cast(pa.float64(), safe=False)
             found[ours] = plain(numbers)
     return found
@@ -151,10 +168,10 @@ def _is_number(kind: Any) -> bool:
     return bool(pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind))
 
 
-def _check_type(fits: object, column: Any, name: str, wanted: str, query: HistoryQuery) -> None:
+def _check_type(fits: object, column: Any, name: str, wanted: str, rows: Rows) -> None:
     if not fits:
         raise DataError(
-            f"{query.path}: column {name} is of type {column.type}; it must have {wanted}"
+            f"{rows.path}: column {name} is of type {column.type}; it must have {wanted}"
         )
 
 
@@ -163,7 +180,10 @@ def _sides(column: Any, name: str, rows: Rows) -> Any:
     import numpy as np  # noqa: PLC0415 - only a backtest needs it
     import pyarrow as pa  # noqa: PLC0415
 
-    coded = column.cast(pa.string()).dictionary_encode()
+    try:
+        coded = column.cast(pa.string()).dictionary_encode()
+    except pa.ArrowInvalid:
+        raise rows.error(0, f"{name} is not text; it must be buy or sell") from None
     words, codes = coded.dictionary.to_pylist(), plain(coded.indices)
     meanings = [SIDES_AS_WRITTEN.get(word.lower(), -1) for word in words]
     if -1 in meanings:

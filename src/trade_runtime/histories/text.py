@@ -32,7 +32,11 @@ FALSE: Final = ("false", "False", "FALSE", "0")
 
 def is_whole(text: str) -> bool:
     """Whether a field is a whole number."""
-    return text.lstrip("-").isdecimal() and text.isascii()
+    return text.removeprefix("-").isdecimal() and text.isascii()
+
+
+def _is_int64(text: str) -> bool:
+    return is_whole(text) and len(text.lstrip("-0")) < 20 and -(2**63) <= int(text) < 2**63
 
 
 def _is_number(text: str) -> bool:
@@ -45,8 +49,8 @@ def _is_number(text: str) -> bool:
 
 FIELDS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "number": (_is_number, "no number"),
-    "whole": (is_whole, "no whole number"),
-    "time": (is_whole, "no whole number"),
+    "whole": (_is_int64, "no whole number of 64 bits"),
+    "time": (_is_int64, "no whole number of 64 bits"),
     "truth": (lambda text: text in TRUE + FALSE, "neither true nor false"),
     "text": (lambda _: True, ""),
 }
@@ -160,8 +164,7 @@ def _skip_header(file: Any) -> None:
 
 def _lines(text: Text, file: Any) -> Iterator[tuple[int, list[str]]]:
     """Give the fields of each row with the number of its line; empty lines are left out."""
-    decoded = (line.decode("utf-8").removeprefix(BYTE_ORDER_MARK) for line in file)
-    reader = csv.reader(decoded, delimiter=text.delimiter)
+    reader = csv.reader(_decoded(text, file), delimiter=text.delimiter)
     try:
         header = text.header
         for fields in reader:
@@ -170,7 +173,22 @@ def _lines(text: Text, file: Any) -> Iterator[tuple[int, list[str]]]:
             elif fields:
                 yield reader.line_num, fields
     except csv.Error as error:
+        if "new-line" in str(error):
+            raise DataError(
+                f"{text.path}: its lines end with a carriage return alone; save it with line feeds"
+            ) from None
         raise ValueError(f"line {reader.line_num}: {error}") from None
+
+
+def _decoded(text: Text, file: Any) -> Iterator[str]:
+    for number, line in enumerate(file, 1):
+        try:
+            decoded: str = line.decode("utf-8")
+        except UnicodeDecodeError:
+            raise DataError(
+                f"{text.path}: line {number}: is not in UTF-8; save the file as UTF-8"
+            ) from None
+        yield decoded.removeprefix(BYTE_ORDER_MARK)
 
 
 def _located(text: Text, kinds: Mapping[str, str], error: Exception) -> DataError:

@@ -1,12 +1,14 @@
 """Times of every clothing, as whole nanoseconds since the Unix epoch.
 
 Whole numbers in a unit that the table names, timestamps of Arrow, or text. A time without a zone is
-UTC, and all times of a file that are text are in one zone. Nothing is rounded on the way.
+UTC. Of the times of a file that are text all name their offset from it, which may change from one
+to the next, or none does. Nothing is rounded on the way.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -51,7 +53,7 @@ def times_of(column: Any, name: str, query: HistoryQuery, rows: Rows) -> Any:
             return _by_format(column, text_of(query, "time_format", ""), rows)
         return _by_text(column, rows)
     raise DataError(
-        f"{query.path}: {name} is of type {column.type}; times are whole nanoseconds, timestamps,"
+        f"{rows.path}: {name} is of type {column.type}; times are whole nanoseconds, timestamps,"
         " or text in ISO 8601"
     )
 
@@ -83,47 +85,41 @@ def _unit(time: int, declared: str) -> str:
 def _by_text(column: Any, rows: Rows) -> Any:
     import pyarrow as pa  # noqa: PLC0415 - only a backtest needs it
 
-    _check_zone(column, rows)
-    kind = pa.timestamp("ns", "UTC") if rows.zone else pa.timestamp("ns")
+    if rows.aware is None:
+        rows.aware = _OFFSET.search(str(column[0])) is not None
+    kinds = {True: pa.timestamp("ns", "UTC"), False: pa.timestamp("ns")}
     try:
-        found = column.cast(kind)
+        found = column.cast(kinds[rows.aware])
     except pa.ArrowInvalid:
         for index in range(len(column)):
-            try:
-                column.slice(index, 1).cast(kind)
-            except pa.ArrowInvalid:
-                raise rows.error(
-                    index,
-                    f'the time "{column[index]}" is neither nanoseconds nor an ISO 8601 date',
-                ) from None
+            one = column.slice(index, 1)
+            if not _is_time(one, kinds[rows.aware]):
+                raise rows.error(index, _no_time(str(one[0]), rows.aware, kinds, one)) from None
         raise
     return scaled(plain(found.cast(pa.int64())), "nanoseconds", rows)
 
 
-def _check_zone(column: Any, rows: Rows) -> None:
-    """Refuse a time whose offset is not that of the first time of the file."""
-    import pyarrow.compute as pc  # noqa: PLC0415 - only a backtest needs it
+def _is_time(column: Any, kind: Any) -> bool:
+    import pyarrow as pa  # noqa: PLC0415 - only a backtest needs it
 
-    first = _OFFSET.search(str(column[0]))
-    if rows.zone is None:
-        rows.zone = _zone(first)
-    if first and rows.zone == _zone(first) and pc.all(pc.ends_with(column, first[1])).as_py():
-        return
-    for index, text in enumerate(column.to_pylist()):
-        if _zone(_OFFSET.search(text)) != rows.zone:
-            raise rows.error(
-                index,
-                f'the time "{text}" is in another time zone than the rows above; use one in the'
-                " file",
-            )
+    try:
+        column.cast(kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
-def _zone(found: re.Match[str] | None) -> str:
-    """Return an offset as `+hh:mm`; nothing where a time has none."""
-    if found is None:
-        return ""
-    offset = found[1].replace("Z", "+00:00").replace(":", "").ljust(5, "0")
-    return "+00:00" if offset[1:] == "0000" else f"{offset[:3]}:{offset[3:]}"
+def _no_time(text: str, aware: bool, kinds: Mapping[bool, Any], one: Any) -> str:
+    if _is_time(one, kinds[not aware]):
+        has = "has no" if aware else "has an"
+        return (
+            f'the time "{text}" {has} offset from UTC, unlike those above; write all times of the'
+            " file alike"
+        )
+    return (
+        f'the time "{text}" is no date in ISO 8601; mend it, or say how all are written with'
+        ' options = { time_format = "..." }'
+    )
 
 
 def _by_format(column: Any, layout: str, rows: Rows) -> Any:
