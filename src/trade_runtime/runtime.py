@@ -22,6 +22,7 @@ from trade_runtime.errors import (
     StoreError,
     TradeRuntimeError,
 )
+from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
 from trade_runtime.lifecycle.clock import SystemClock, fresh_seed
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, file_name, iso
@@ -163,8 +164,10 @@ class Runtime(OperatorCalls):
                 nursery.start_soon(self._turn, name="trade_runtime/turning")
                 fatal = None
                 try:
-                    with self._scope:
-                        await self._nest()
+                    needed = self._plugins.need_asyncio(self.settings)
+                    async with asyncio_loop(needed):  # outside: it turns while layers close
+                        with self._scope:
+                            await self._nest()
                 except BaseException as error:
                     fatal = self._failed(error)
                 nursery.cancel_scope.cancel()

@@ -78,6 +78,9 @@ class StorePlugin:
             no ownership is taken, and a store that does not exist reads as empty.
             Entering raises StoreBusy where another owner holds it, StoreDamaged where it is not
             what was written. Leaving closes it for good and seals what is there.
+        asyncio: it needs an asyncio loop; it is then opened and closed beneath one of
+            trio-asyncio's, which outlives it.
     """
 
     open: OpenStore
+    asyncio: bool = False
