@@ -68,6 +68,14 @@ class StoreBusy(StoreError):
     """Another runtime owns this state; the message says which."""
 
 
+class CacheError(TradeRuntimeError):
+    """A cache did not take what was written: away, frozen, full. It never ends a runtime."""
+
+
+class CacheTaken(CacheError):
+    """A later run of the same name writes to the cache."""
+
+
 class StrategyError(TradeRuntimeError):
     """A strategy's own code failed. It is stopped alone; the others go on."""
 

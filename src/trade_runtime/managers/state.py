@@ -14,6 +14,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from copy import deepcopy
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -29,6 +30,9 @@ from trade_runtime.model.records import JournalEvent, RuntimeStarted, RuntimeSto
 from trade_runtime.protocols import Clock, Record, Store
 from trade_runtime.settings import StoreSettings
 from trade_runtime.version import __version__
+
+if TYPE_CHECKING:
+    from trade_runtime.managers.cache import CacheManager
 
 log = structlog.get_logger("state")
 
@@ -88,6 +92,8 @@ class StateManager:
         """Told after each commit up to which record all is durable. Set by the orders layer."""
         self.on_failed: Callable[[StoreError], None] = lambda error: None
         """Told once when the store fails. Set by the runtime."""
+        self.cache: CacheManager | None = None
+        """Shows what is recorded to other programs; None where there is no cache."""
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -141,6 +147,8 @@ class StateManager:
         self._digest = record.digest
         self._queue.append(record)
         self._queued.set()
+        if self.cache is not None:
+            self.cache.recorded(record, event, order)
         if urgent or len(self._queue) >= self._settings.batch_rows:
             self._now.set()
             if len(self._queue) > MAX_BACKLOG:
@@ -235,6 +243,7 @@ async def open_state(
     clock: Clock,
     rng: random.Random,
     final: Callable[[], RuntimeStopped],
+    cache: CacheManager | None = None,
 ) -> AsyncIterator[StateManager]:
     """Open the state layer.
 
@@ -250,6 +259,7 @@ async def open_state(
         clock: for the records.
         rng: for the tag of a new journal.
         final: makes the last record, when all that can be known of the stop is known.
+        cache: shows what is recorded to other programs; it outlives this layer.
 
     Raises:
         StoreDamaged: the journal is not what was written; nothing was changed.
@@ -259,6 +269,9 @@ async def open_state(
     state = StateManager(store, settings, clock)
     try:
         await state.load()
+        if cache is not None:
+            cache.begin(state)
+            state.cache = cache
         tag = state.trading.tag or new_tag(rng)
         state.record(RuntimeStarted(name, tag, __version__, platform.node(), os.getpid()))
 
