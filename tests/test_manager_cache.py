@@ -144,7 +144,7 @@ class TestWhatIsShown:
         assert ("start", "stop") == (kinds[0], kinds[-1])
         fill = entries[kinds.index("fill")].fields
         assert ("maker", ETH, "open") == (fill["strategy"], fill["instrument"], fill["state"])
-        assert b'"price"' in fill["data"]  # type: ignore[operator]
+        assert b'"price"' in fill["data"]
 
     async def test_a_quote_is_shown_no_oftener_than_asked(
         self, world: World, autojump_clock: Clock
