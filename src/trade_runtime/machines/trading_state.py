@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from trade_runtime.machines import amends
 from trade_runtime.machines.exposure import Exposure
+from trade_runtime.machines.images import OrderImage, PositionImage, StateImage
 from trade_runtime.machines.ledger import Ledger, Position
 from trade_runtime.machines.order import (
     CLOSING_INPUT,
@@ -156,6 +157,56 @@ class TradingState:
             ),
             ZERO,
         )
+
+    def image(self) -> StateImage:
+        """Return all of it as plain values."""
+        return StateImage(
+            tag=self.tag,
+            intents=self.intents,
+            fills=self.fills,
+            clean=self.clean,
+            latch=self.latch,
+            last_fill_ns=self.last_fill_ns,
+            orders=[OrderImage.of(order) for order in self.orders.values()],
+            positions=[PositionImage.of(position) for position in self.ledger],
+            profits=self.profits.image(),
+            stop_price=[(*key, price) for key, price in self.stop_price.items()],
+            declared=[(*key, quantity) for key, quantity in self.declared.items()],
+            stops=[(*key, list(orders)) for key, orders in self._stops.items()],
+            live_of={name: list(orders) for name, orders in self._live_of.items()},
+            children={name: list(orders) for name, orders in self.children.items()},
+            groups={name: list(orders) for name, orders in self.groups.items()},
+            given_up=list(self._given_up),
+        )
+
+    @classmethod
+    def of(cls, image: StateImage) -> TradingState:
+        """Return the state that an image was made of.
+
+        Raises:
+            KeyError: it names an order that it has not.
+        """
+        state = cls()
+        state.tag, state._ours = image.tag, f"{image.tag}-"
+        state.intents, state.fills, state.clean = image.intents, image.fills, image.clean
+        state.latch, state.last_fill_ns = image.latch, dict(image.last_fill_ns)
+        orders = state.orders = {one.spec.client_order_id: one.order() for one in image.orders}
+        for position in image.positions:
+            position.onto(state.ledger.position(position.strategy, position.instrument))
+            state.exposure.position_changed(
+                position.strategy, position.instrument, position.quantity
+            )
+        for order in orders.values():
+            state.exposure.order_changed(order)
+        state.profits = Profits.of(image.profits)
+        state.stop_price = {(s, i): price for s, i, price in image.stop_price}
+        state.declared = {(s, i): quantity for s, i, quantity in image.declared}
+        state._stops = {(s, i): {one: orders[one] for one in ids} for s, i, ids in image.stops}
+        state._live_of = {s: {one: orders[one] for one in ids} for s, ids in image.live_of.items()}
+        state.children = {p: {one: orders[one] for one in ids} for p, ids in image.children.items()}
+        state.groups = {g: {one: orders[one] for one in ids} for g, ids in image.groups.items()}
+        state._given_up = {one: orders[one] for one in image.given_up}
+        return state
 
     def hash(self) -> str:
         """Return a digest of all that trading depends on: equal states have equal hashes."""
