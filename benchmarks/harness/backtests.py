@@ -38,7 +38,8 @@ max_position = {{ "{instrument}" = "100" }}
 [venues.sim]
 kind = "paper"
 latency_ms = 0
-fee_bps = 10
+maker_fee_bps = 2
+taker_fee_bps = 10
 balances = {{ USDT = "10000000", BTC = "100" }}
 [[backtest.data]]
 instrument = "{instrument}"
@@ -53,7 +54,7 @@ quote = "USDT"
 name = "cross"
 class = "{peers}/cross.py:Cross"
 instruments = ["{instrument}"]
-params = {{ every = {every}, sizes = {sizes} }}
+params = {{ every = {every}, sizes = {sizes}, away = {away}, alone = {alone} }}
 """
 
 
@@ -65,11 +66,15 @@ class Task:
         ticks: the Parquet file.
         every: so many quotes an order; 0 for none.
         sizes: of the orders, in turn; one below 0 sells.
+        away: so many ticks from the market a limit order rests; 0 for market orders.
+        alone: no order while another one rests.
     """
 
     ticks: Path
     every: int
     sizes: Sequence[str]
+    away: int = 0
+    alone: bool = False
 
 
 @attrs.frozen
@@ -126,6 +131,8 @@ def ours(task: Task, *, fills: bool) -> Run:
                 peers=PEERS,
                 every=task.every,
                 sizes=json.dumps(list(task.sizes)),
+                away=task.away,
+                alone=json.dumps(task.alone),
             ),
             encoding="utf-8",
         )
@@ -147,9 +154,9 @@ def ours(task: Task, *, fills: bool) -> Run:
 def peers_own(python: Path, version: str, task: Task) -> Run:
     """Run a peer's backtest, in its own environment."""
     script = PEERS / f"nautilus_{version}.py"
-    sizes = ",".join(task.sizes)
     # Its warnings are between it and its libraries.
-    command = [python, "-W", "ignore", script, task.ticks, task.every, sizes]
+    asked = [task.ticks, task.every, ",".join(task.sizes), task.away, int(task.alone)]
+    command = [python, "-W", "ignore", script, *asked]
     found, peak_mib = _run([str(part) for part in command])
     return Run(
         secs=found["engine_secs"],
