@@ -3,7 +3,7 @@
     python benchmarks/bench_backtest.py --peers FOLDER
 
 FOLDER has an environment of its own for each version, `v1` and `v2`; `--install` makes those that
-are missing, with Python 3.12. Without peers, ours alone is measured. Each run is a process of its
+are missing, with `--python`. Without peers, ours alone is measured. Each run is a process of its
 own, in turns, and reports the time of its event loop alone. Ends with exit code 1 where the engines
 do not come to the same.
 """
@@ -51,9 +51,10 @@ Engines = Mapping[str, Callable[[Task], Run]]
 def measure(tiny: bool, given: argparse.Namespace) -> dict[str, Any]:
     """Measure everything."""
     quotes, rounds = (2_000, 1) if tiny else (given.quotes, given.rounds)
+    installer = given.python if given.install else None
     peers = {
         name: partial(peers_own, python, name)
-        for name, python in interpreters(given.peers, install=given.install).items()
+        for name, python in interpreters(given.peers, install=installer).items()
     }
     engines: Engines = {"ours": partial(ours, fills=bool(peers)), **peers}
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
@@ -178,6 +179,7 @@ def main() -> None:
     options = parser()
     options.add_argument("--peers", type=Path, metavar="FOLDER", help="environments v1 and v2")
     options.add_argument("--install", action="store_true", help="make those that are missing")
+    options.add_argument("--python", default="python3.12", help="what --install makes them with")
     options.add_argument("--quotes", type=int, default=PER_QUOTES, help="of a run")
     options.add_argument("--rounds", type=int, default=5, help="each engine runs so often")
     options.add_argument("--growth", type=int, default=max(GROWTH), help="most orders of a run")

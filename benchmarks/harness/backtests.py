@@ -7,6 +7,7 @@ its own books the fills, the position, the profit and the balances.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -199,12 +200,12 @@ def _run(command: list[str]) -> tuple[dict[str, Any], float]:
     return found, int(most) / per_mib
 
 
-def interpreters(folder: Path | None, *, install: bool) -> dict[str, Path]:
+def interpreters(folder: Path | None, *, install: str | None) -> dict[str, Path]:
     """Return the Python of each peer's environment.
 
     Args:
         folder: has an environment for each of `VERSIONS`; None for no peers.
-        install: make those that are missing, with Python 3.12 and pip.
+        install: make those that are missing, with this Python and its pip; None makes none.
     """
     found: dict[str, Path] = {}
     if folder is None:
@@ -213,11 +214,22 @@ def interpreters(folder: Path | None, *, install: bool) -> dict[str, Path]:
         python = folder.absolute() / name / "bin" / "python"
         if not python.exists() and install:
             progress(f"installing nautilus_trader {version}")
-            subprocess.run(["python3.12", "-m", "venv", str(folder / name)], check=True)
-            wanted = [f"nautilus_trader=={version}", "pyarrow"]
-            subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
+            _install(python, install, f"nautilus_trader=={version}", "pyarrow")
         if python.exists():
             found[name] = python
         else:
             progress(f"no {name} in {folder}: nautilus_trader {version} is left out")
     return found
+
+
+def _install(python: Path, base: str, *wanted: str) -> None:
+    """Make the environment of `python`, whole or not at all: one that is there is used as it is."""
+    folder = python.parent.parent
+    try:
+        subprocess.run([base, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise SystemExit(
+            f"{folder} could not be made: {error}; name a Python 3.12 with --python"
+        ) from None
