@@ -98,8 +98,19 @@ class ProfitImage(msgspec.Struct, frozen=True):
     trips: list[tuple[StrategyName, InstrumentId, Decimal]]
 
 
+class IndexImage(msgspec.Struct, frozen=True):
+    """The orders in mind; the indexes of them as ids, in their order."""
+
+    orders: list[OrderImage]
+    children: dict[ClientOrderId, Ids]
+    groups: dict[str, Ids]
+    given_up: Ids
+    live_of: dict[StrategyName, Ids]
+    stops: list[tuple[StrategyName, InstrumentId, Ids]]
+
+
 class StateImage(msgspec.Struct, frozen=True):
-    """A trading state: its values, and its indexes as lists of ids, in their order."""
+    """A trading state."""
 
     tag: str
     intents: int
@@ -107,13 +118,8 @@ class StateImage(msgspec.Struct, frozen=True):
     clean: bool
     latch: LatchSet | None
     last_fill_ns: dict[VenueName, int]
-    orders: list[OrderImage]
+    index: IndexImage
     positions: list[PositionImage]
     profits: ProfitImage
     stop_price: list[tuple[StrategyName, InstrumentId, Decimal]]
     declared: list[tuple[StrategyName, InstrumentId, Decimal]]
-    stops: list[tuple[StrategyName, InstrumentId, Ids]]
-    live_of: dict[StrategyName, Ids]
-    children: dict[ClientOrderId, Ids]
-    groups: dict[str, Ids]
-    given_up: Ids

@@ -93,8 +93,9 @@ class Store(Protocol):
         """
 
     async def forget(self, through: int, limit: int) -> bool:
-        """Remove the oldest `limit` records of those with `seq <= through`, and once none of them
-        is left, the snapshots below `through`; in one transaction. Return whether more are left.
+        """Remove the oldest `limit` records of those with `seq <= through`, of which there is a
+        snapshot, and once none of them is left, the snapshots below `through`; in one transaction.
+        Return whether more are left.
 
         Raises:
             StoreError: nothing was removed, or it is not known whether it was.
