@@ -39,11 +39,13 @@ class Journal:
 
     Attributes:
         state: all its records, folded.
-        records: how many they are.
+        records: how many there were ever.
+        removed: how many of them are there no more: a snapshot stands for them.
     """
 
     state: TradingState
     records: int
+    removed: int
 
 
 @attrs.frozen
@@ -169,7 +171,7 @@ async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Jo
                     " restore it from a backup, or move it away to begin anew"
                 ) from error
             raise
-        return Journal(found.state, found.seq)
+        return Journal(found.state, found.seq, found.since)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from trade_runtime.machines.images import StateImage
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.protocols import Snapshot
 
-VERSION = 1
+SCHEMA = 1
 """Of `StateImage`. A state of another version is not read: the records are."""
 
 
@@ -44,7 +44,7 @@ def take(state: TradingState, seq: int, ts_ns: int, digest: str) -> Snapshot:
         ts_ns: when it is taken.
         digest: of that record.
     """
-    kept = _Kept(VERSION, state.hash(), msgspec.Raw(_encode(state.image())))
+    kept = _Kept(SCHEMA, state.hash(), msgspec.Raw(_encode(state.image())))
     payload = _encode(kept)
     return Snapshot(seq, ts_ns, digest, payload, _checksum(seq, ts_ns, digest, payload))
 
@@ -60,9 +60,9 @@ def restore(snapshot: Snapshot) -> TradingState:
         raise UnreadableSnapshot(f"the snapshot at record {snapshot.seq} is not what was taken")
     try:
         kept = _kept.decode(snapshot.payload)
-        if kept.version != VERSION:
+        if kept.version != SCHEMA:
             raise UnreadableSnapshot(
-                f"the snapshot at record {snapshot.seq} is of version {kept.version}, not {VERSION}"
+                f"the snapshot at record {snapshot.seq} is of version {kept.version}, not {SCHEMA}"
             )
         state = TradingState.of(_image.decode(kept.state))
     except msgspec.MsgspecError as error:
