@@ -92,7 +92,7 @@ async def _clear(settings: Settings, reason: str) -> None:
         if found.state.latch is not None:  # else somebody was faster
             now_ns = environment(settings.runtime.data_dir).clock.now_ns()
             event = LatchCleared(OPERATOR, reason)
-            await store.append([make_record(found.digest, found.seq + 1, now_ns, event)])
+            await store.append([make_record(found.digest, found.seq + 1, now_ns, event)], {})
 
 
 def _store(settings: Settings, *, read_only: bool) -> Any:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import attrs
 
+from trade_runtime.model.tables import Row, Rows, Table
 from trade_runtime.protocols.world import Environment
 
 
@@ -61,10 +62,15 @@ class Store(Protocol):
             StoreError: it cannot be read now.
         """
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
         """Write `records` in one transaction; on return they survive what `durability` names.
 
         Cancellation leaves all or none of them written, and the caller must read to know which.
+
+        Args:
+            records: in order, the first after the last that is there.
+            rows: of the tables of `model.tables`, in the same transaction; each replaces the one
+                of its key. None where they are not known for these records.
 
         Raises:
             StoreError: nothing was written, or it is not known whether it was.
@@ -99,6 +105,29 @@ class Store(Protocol):
 
         Raises:
             StoreError: nothing was removed, or it is not known whether it was.
+        """
+
+    async def tabled(self) -> int:
+        """Return the last record that the tables know of: that of the last `append` with rows.
+
+        Raises:
+            StoreError: it cannot be read now.
+        """
+
+    async def find(self, table: Table, keys: Sequence[Row]) -> Sequence[Row]:
+        """Return those rows of a table that have one of these keys, in any order. A decimal may
+        come as its text.
+
+        Raises:
+            StoreError: they cannot be read now.
+        """
+
+    async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
+        """Return up to `limit` rows of a table whose keys come after `after`, in their order; from
+        the first on where it is None.
+
+        Raises:
+            StoreError: they cannot be read now.
         """
 
     async def check(self) -> None:
