@@ -14,6 +14,7 @@ from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
 from trade_runtime.protocols import (
     Environment,
     HistoryPlugin,
+    Owner,
     Store,
     StorePlugin,
     VenuePlugin,
@@ -69,7 +70,7 @@ class Plugins:
     )
 
     def store(self, url: str) -> tuple[StorePlugin, str]:
-        """Return the plug-in of a store URL and the rest of the URL.
+        """Return the plug-in of a store URL and what it is to be told of the URL.
 
         Raises:
             ConfigError: no plug-in is of that scheme.
@@ -80,7 +81,7 @@ class Plugins:
             raise ConfigError(
                 f"store.url: no store of scheme {scheme!r}{suggest(scheme, self.stores)}"
             )
-        return plugin, rest.removeprefix("/")
+        return plugin, url if plugin.whole_url else rest.removeprefix("/")
 
     def need_asyncio(self, settings: Settings) -> bool:
         """Tell whether a plug-in that the settings name needs an asyncio loop beneath it.
@@ -107,6 +108,7 @@ class Plugins:
             plugin.open(
                 location,
                 settings.runtime.data_dir,
+                owner=Owner(settings.runtime.name, settings.owner.lease_secs),
                 durability=settings.store.durability,
                 read_only=read_only,
                 env=env,

@@ -15,7 +15,7 @@ import attrs
 import trio
 
 from trade_runtime.errors import StoreBusy, StoreDamaged, StoreError
-from trade_runtime.protocols import Environment, Record, Store, StorePlugin
+from trade_runtime.protocols import Environment, Owner, Record, Store, StorePlugin
 
 Hook = Callable[[str, int], Awaitable[None]]
 """Called with the operation (`read`, `append`, `check`) and its number, counted from 1 over all of
@@ -141,6 +141,7 @@ async def _open_fresh(
     location: str,
     data_dir: Path,
     *,
+    owner: Owner,
     durability: str,
     read_only: bool,
     env: Environment,
