@@ -97,8 +97,8 @@ class StorePlugin:
 
     Attributes:
         open: makes the store from the rest of the URL (after `scheme:///`), the data directory, the
-            owner and the durability ("process" or "power"). With `read_only` nothing is created or changed,
-            no ownership is taken, and a store that does not exist reads as empty.
+            owner and the durability ("process" or "power"). With `read_only` nothing is created or
+            changed, no ownership is taken, and a store that does not exist reads as empty.
             Entering raises StoreBusy where another owner holds it, StoreDamaged where it is not
             what was written. Leaving closes it for good and seals what is there.
         asyncio: it needs an asyncio loop; it is then opened and closed beneath one of
