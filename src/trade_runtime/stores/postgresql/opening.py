@@ -39,7 +39,7 @@ def open_postgresql(
 
     Args:
         location: the whole URL; a password in it is never shown.
-        data_dir: not used: nothing is kept on this machine.
+        data_dir: not used: nothing of the journal is on this machine.
         owner: whose journal it is, and how long its lease lasts.
         durability: "process" survives a crash of the server too, and the loss of its power; "power"
             also the loss of the server, where it has synchronous standbys.
