@@ -13,13 +13,14 @@ from tests.cli_world import World
 from tests.support.backtests import make_project
 
 HEAVY = ("pandas", "numpy", "pyarrow", "plotly", "empyrical", "scipy", "matplotlib")
+ASYNCIO = ("trio_asyncio", "asyncpg")
 
 
 def loaded_by(code: str) -> set[str]:
-    """Which of the heavy libraries a process has loaded that did this."""
+    """Which of the libraries that are heavy or not always there a process has loaded."""
     program = (
         f"import sys\n{code}\n"
-        f"print('loaded', *(name for name in {HEAVY} if name in sys.modules), sep=',')"
+        f"print('loaded', *(name for name in {HEAVY + ASYNCIO} if name in sys.modules), sep=',')"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False

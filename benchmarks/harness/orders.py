@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import attrs
 import trio
@@ -150,13 +151,10 @@ class NotingStore:
 def noting(plugin: StorePlugin, batches: list[list[Row]]) -> StorePlugin:
     """Return the plug-in of a store whose appends are added to `batches`."""
 
-    def opened(
-        location: str, data_dir: Path, *, durability: str, read_only: bool, env: Environment
-    ) -> AbstractAsyncContextManager[Store]:
-        inner = plugin.open(location, data_dir, durability=durability, read_only=read_only, env=env)
-        return _noted(inner, batches)
+    def opened(location: str, data_dir: Path, **how: Any) -> AbstractAsyncContextManager[Store]:
+        return _noted(plugin.open(location, data_dir, **how), batches)
 
-    return StorePlugin(open=opened)
+    return attrs.evolve(plugin, open=opened)
 
 
 @asynccontextmanager

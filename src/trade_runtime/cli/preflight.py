@@ -154,14 +154,7 @@ async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Jo
         StoreError: it cannot be read now.
     """
     data_dir = settings.runtime.data_dir
-    plugin, location = (plugins or Plugins()).store(settings.store.url)
-    opened = plugin.open(
-        location,
-        data_dir,
-        durability=settings.store.durability,
-        read_only=True,
-        env=environment(data_dir),
-    )
+    opened = (plugins or Plugins()).open_store(settings, environment(data_dir), read_only=True)
     async with opened as store:
         await store.check()
         try:

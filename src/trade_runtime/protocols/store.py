@@ -51,6 +51,21 @@ class Snapshot:
     checksum: str
 
 
+@attrs.frozen
+class Owner:
+    """Who opens a store.
+
+    Attributes:
+        name: of the runtime; a store that keeps the journals of several tells them apart by it.
+        lease_secs: how long ownership lasts unless it is renewed, where it is a lease.
+        standby: wait for as long as another owns it, instead of raising StoreBusy.
+    """
+
+    name: str
+    lease_secs: float = 5.0
+    standby: bool = False
+
+
 class Store(Protocol):
     """Keeps the journal. It is held by one owner at a time."""
 
@@ -73,6 +88,7 @@ class Store(Protocol):
                 of its key. None where they are not known for these records.
 
         Raises:
+            StoreFenced: another took the store over; nothing was written, nor will be.
             StoreError: nothing was written, or it is not known whether it was.
         """
 
@@ -142,7 +158,14 @@ class OpenStore(Protocol):
     """The call signature of `StorePlugin.open`."""
 
     def __call__(
-        self, location: str, data_dir: Path, *, durability: str, read_only: bool, env: Environment
+        self,
+        location: str,
+        data_dir: Path,
+        *,
+        owner: Owner,
+        durability: str,
+        read_only: bool,
+        env: Environment,
     ) -> AbstractAsyncContextManager[Store]:
         """Open the store."""
 
@@ -152,11 +175,17 @@ class StorePlugin:
     """What an entry point of `trade_runtime.stores` names.
 
     Attributes:
-        open: makes the store from the rest of the URL (after `scheme:///`), the data directory and
-            the durability ("process" or "power"). With `read_only` nothing is created or changed,
-            no ownership is taken, and a store that does not exist reads as empty.
+        open: makes the store from the rest of the URL (after `scheme:///`), the data directory, the
+            owner and the durability ("process" or "power"). With `read_only` nothing is created or
+            changed, no ownership is taken, and a store that does not exist reads as empty.
             Entering raises StoreBusy where another owner holds it, StoreDamaged where it is not
             what was written. Leaving closes it for good and seals what is there.
+        asyncio: it needs an asyncio loop; it is then opened and closed beneath one of
+            trio-asyncio's, which outlives it.
+        whole_url: `open` is given the whole URL instead of the rest; it may hold a password, which
+            must not leave the plug-in.
     """
 
     open: OpenStore
+    asyncio: bool = False
+    whole_url: bool = False

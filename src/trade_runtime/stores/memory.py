@@ -16,7 +16,7 @@ import trio
 
 from trade_runtime.errors import StoreBusy, StoreDamaged, StoreError
 from trade_runtime.model.tables import TABLES, Row, Rows, Table
-from trade_runtime.protocols import Environment, Record, Snapshot, Store, StorePlugin
+from trade_runtime.protocols import Environment, Owner, Record, Snapshot, Store, StorePlugin
 
 Hook = Callable[[str, int], Awaitable[None]]
 """Called with the operation (the store's method) and its number, counted from 1 over all of them.
@@ -221,6 +221,7 @@ async def _open_fresh(
     location: str,
     data_dir: Path,
     *,
+    owner: Owner,
     durability: str,
     read_only: bool,
     env: Environment,
