@@ -23,6 +23,7 @@ from trade_runtime.errors import (
     StoreFenced,
 )
 from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
+from trade_runtime.protocols import Record
 from trade_runtime.stores.postgresql import link as link_module
 from trade_runtime.stores.postgresql import store as store_module
 from trade_runtime.stores.postgresql.address import read_address
@@ -30,6 +31,11 @@ from trade_runtime.stores.postgresql.schema import SCHEMA_VERSION
 from trade_runtime.testing.stores import check_store
 
 CUT_MARK = b"the one that is cut"
+
+
+def marked(seq: int) -> Record:
+    """A record that the proxy recognises."""
+    return Record(seq, 1, "intent", CUT_MARK, "d")
 
 
 @pytest.fixture
@@ -240,6 +246,21 @@ async def test_a_killed_owner_is_waited_for_no_longer_than_its_lease(desk: Desk)
                 assert len(await read_all(store)) >= acknowledged
 
 
+async def test_a_write_names_its_token(desk: Desk) -> None:
+    """Taken over in the moment before, long before any renewal: nothing of it is written."""
+    async with desk.open(lease_secs=600) as store:
+        await store.append(chained(1, 1))
+        await query(
+            desk.url,
+            "UPDATE trade_runtime.leases SET token = token + 1, pid = 4711, host = 'elsewhere'",
+            "SELECT 1",
+        )
+        with pytest.raises(StoreFenced, match=r"taken over .* pid 4711 on host elsewhere"):
+            await store.append(chained(2, 1))
+    async with desk.open(read_only=True) as reader:
+        assert 1 == len(await read_all(reader))
+
+
 async def test_a_lost_lease_is_noticed_without_a_write(desk: Desk) -> None:
     """By the next renewal; then reading fails too, so that an idle owner learns of it."""
     async with desk.open() as store:
@@ -263,7 +284,7 @@ async def test_a_lost_lease_is_noticed_without_a_write(desk: Desk) -> None:
 async def test_a_lost_answer_is_resolved_by_reading(own_desk: Desk, postgres: Server) -> None:
     """The server committed and the answer never came: the records count as written, once."""
     records = chained(1, 20)
-    records[9] = records[9].__class__(10, 1, "intent", CUT_MARK, "d")
+    records[9] = marked(10)
     async with (
         CuttingProxy(postgres.port).run() as proxy,
         own_desk.open(url=proxy.url(own_desk.url)) as store,
@@ -289,6 +310,33 @@ async def test_a_cut_before_the_statement_arrives_writes_once(
             proxy.cut_all()
             await store.append(chained(first, 4))
         assert 40 == len(await read_all(store))
+
+
+async def test_a_statement_that_was_given_up_has_no_effect_later(
+    own_desk: Desk, postgres: Server
+) -> None:
+    """It is on its way when its append is cancelled, and arrives when others were written."""
+    async with (
+        CuttingProxy(postgres.port).run() as proxy,
+        own_desk.open(url=proxy.url(own_desk.url)) as store,
+    ):
+        await store.append(chained(1, 1))
+        proxy.hold_at = CUT_MARK
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+
+                async def cancel() -> None:
+                    await proxy.held.wait()
+                    scope.cancel()
+
+                nursery.start_soon(cancel)
+                await store.append([marked(2), marked(3)])
+        assert 1 == len(await read_all(store))
+        proxy.release.set()
+        await trio.sleep(0.3)
+        assert 1 == len(await read_all(store))
+        await store.append(chained(2, 2))
+        assert [*chained(1, 1), *chained(2, 2)] == await read_all(store)
 
 
 async def test_a_server_that_crashes_and_comes_back_loses_nothing(
