@@ -23,6 +23,7 @@ from trade_runtime.errors import (
     StoreFenced,
 )
 from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
+from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Record
 from trade_runtime.stores.postgresql import link as link_module
 from trade_runtime.stores.postgresql import store as store_module
@@ -261,6 +262,33 @@ async def test_a_write_names_its_token(desk: Desk) -> None:
         assert 1 == len(await read_all(reader))
 
 
+async def test_one_on_standby_takes_over_when_the_owner_leaves(
+    own_desk: Desk, postgres: Server
+) -> None:
+    """It waits for as long as that takes, also while the server is away; then it goes on."""
+    taken = trio.Event()
+
+    async def stand_by() -> None:
+        async with own_desk.open(standby=True) as successor:
+            taken.set()
+            await successor.append(chained(2, 1))
+
+    async with trio.open_nursery() as nursery:
+        async with own_desk.open() as owner:
+            nursery.start_soon(stand_by)
+            await owner.append(chained(1, 1))
+            await trio.sleep(2 * LEASE_SECS)
+            postgres.stop()
+            await trio.to_thread.run_sync(postgres.start)
+            assert 1 == len(await read_all(owner))
+            await trio.sleep(LEASE_SECS)
+            assert not taken.is_set()
+        with trio.fail_after(3):
+            await taken.wait()
+    async with own_desk.open(read_only=True) as reader:
+        assert 2 == len(await read_all(reader))
+
+
 async def test_a_lost_lease_is_noticed_without_a_write(desk: Desk) -> None:
     """By the next renewal; then reading fails too, so that an idle owner learns of it."""
     async with desk.open() as store:
@@ -443,6 +471,17 @@ def test_the_place_holds_no_password() -> None:
     address = read_address("postgresql://me:hush@[::1]:5433,b:1/db?password=hush&sslpassword=hush")
     assert "postgresql://me@[::1]:5433,b:1/db" == address.place
     assert "hush" not in repr(address)
+
+
+def test_a_missing_library_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default install does without; who names PostgreSQL is told what to install."""
+    for name in [n for n in sys.modules if n.startswith("trade_runtime.stores.postgresql")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(ConfigError, match=r"pip install 'trade-runtime\[postgresql\]'"):
+        Plugins().store("postgresql://user@host/db")
+    with pytest.raises(ConfigError, match=r"did you mean .*postgresql"):
+        Plugins().store("postgres://user@host/db")
 
 
 async def test_a_database_that_is_not_there_is_told_with_the_mend(desk: Desk) -> None:
