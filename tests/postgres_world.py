@@ -81,14 +81,17 @@ class CuttingProxy:
         port: where to connect.
         cut_after: when what a client sends holds this, the connection is cut once the server has
             answered; the answer is not handed on. Once.
-        cuts: how often it did.
+        hold_at: what a client sends that holds this is kept until `release` is set, and then sent
+            to the server, even if the client has gone. Once.
+        cuts: how often it cut.
     """
 
     def __init__(self, port: int) -> None:
         self._to = port
         self.port = 0
         self.cut_after = b""
-        self.refuse = False
+        self.hold_at = b""
+        self.held, self.release = trio.Event(), trio.Event()
         self.cuts = 0
         self._streams: list[trio.SocketStream] = []
 
@@ -114,8 +117,6 @@ class CuttingProxy:
         self._streams.clear()
 
     async def _serve(self, client: trio.SocketStream) -> None:
-        if self.refuse:
-            return
         with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             async with await trio.open_tcp_stream("127.0.0.1", self._to) as server:
                 self._streams.append(client)
@@ -137,5 +138,9 @@ class CuttingProxy:
                 if self.cut_after and self.cut_after in data:
                     self.cut_after = b""
                     doomed.set()
+                if self.hold_at and self.hold_at in data:
+                    self.hold_at = b""
+                    self.held.set()
+                    await self.release.wait()
                 await server.send_all(data)
             await server.send_eof()

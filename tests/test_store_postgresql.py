@@ -23,6 +23,8 @@ from trade_runtime.errors import (
     StoreFenced,
 )
 from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
+from trade_runtime.plugins import Plugins
+from trade_runtime.protocols import Record
 from trade_runtime.stores.postgresql import link as link_module
 from trade_runtime.stores.postgresql import store as store_module
 from trade_runtime.stores.postgresql.address import read_address
@@ -30,6 +32,11 @@ from trade_runtime.stores.postgresql.schema import SCHEMA_VERSION
 from trade_runtime.testing.stores import check_store
 
 CUT_MARK = b"the one that is cut"
+
+
+def marked(seq: int) -> Record:
+    """A record that the proxy recognises."""
+    return Record(seq, 1, "intent", CUT_MARK, "d")
 
 
 @pytest.fixture
@@ -240,6 +247,48 @@ async def test_a_killed_owner_is_waited_for_no_longer_than_its_lease(desk: Desk)
                 assert len(await read_all(store)) >= acknowledged
 
 
+async def test_a_write_names_its_token(desk: Desk) -> None:
+    """Taken over in the moment before, long before any renewal: nothing of it is written."""
+    async with desk.open(lease_secs=600) as store:
+        await store.append(chained(1, 1))
+        await query(
+            desk.url,
+            "UPDATE trade_runtime.leases SET token = token + 1, pid = 4711, host = 'elsewhere'",
+            "SELECT 1",
+        )
+        with pytest.raises(StoreFenced, match=r"taken over .* pid 4711 on host elsewhere"):
+            await store.append(chained(2, 1))
+    async with desk.open(read_only=True) as reader:
+        assert 1 == len(await read_all(reader))
+
+
+async def test_one_on_standby_takes_over_when_the_owner_leaves(
+    own_desk: Desk, postgres: Server
+) -> None:
+    """It waits for as long as that takes, also while the server is away; then it goes on."""
+    taken = trio.Event()
+
+    async def stand_by() -> None:
+        async with own_desk.open(standby=True) as successor:
+            taken.set()
+            await successor.append(chained(2, 1))
+
+    async with trio.open_nursery() as nursery:
+        async with own_desk.open() as owner:
+            nursery.start_soon(stand_by)
+            await owner.append(chained(1, 1))
+            await trio.sleep(2 * LEASE_SECS)
+            postgres.stop()
+            await trio.to_thread.run_sync(postgres.start)
+            assert 1 == len(await read_all(owner))
+            await trio.sleep(LEASE_SECS)
+            assert not taken.is_set()
+        with trio.fail_after(3):
+            await taken.wait()
+    async with own_desk.open(read_only=True) as reader:
+        assert 2 == len(await read_all(reader))
+
+
 async def test_a_lost_lease_is_noticed_without_a_write(desk: Desk) -> None:
     """By the next renewal; then reading fails too, so that an idle owner learns of it."""
     async with desk.open() as store:
@@ -263,7 +312,7 @@ async def test_a_lost_lease_is_noticed_without_a_write(desk: Desk) -> None:
 async def test_a_lost_answer_is_resolved_by_reading(own_desk: Desk, postgres: Server) -> None:
     """The server committed and the answer never came: the records count as written, once."""
     records = chained(1, 20)
-    records[9] = records[9].__class__(10, 1, "intent", CUT_MARK, "d")
+    records[9] = marked(10)
     async with (
         CuttingProxy(postgres.port).run() as proxy,
         own_desk.open(url=proxy.url(own_desk.url)) as store,
@@ -289,6 +338,33 @@ async def test_a_cut_before_the_statement_arrives_writes_once(
             proxy.cut_all()
             await store.append(chained(first, 4))
         assert 40 == len(await read_all(store))
+
+
+async def test_a_statement_that_was_given_up_has_no_effect_later(
+    own_desk: Desk, postgres: Server
+) -> None:
+    """It is on its way when its append is cancelled, and arrives when others were written."""
+    async with (
+        CuttingProxy(postgres.port).run() as proxy,
+        own_desk.open(url=proxy.url(own_desk.url)) as store,
+    ):
+        await store.append(chained(1, 1))
+        proxy.hold_at = CUT_MARK
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+
+                async def cancel() -> None:
+                    await proxy.held.wait()
+                    scope.cancel()
+
+                nursery.start_soon(cancel)
+                await store.append([marked(2), marked(3)])
+        assert 1 == len(await read_all(store))
+        proxy.release.set()
+        await trio.sleep(0.3)
+        assert 1 == len(await read_all(store))
+        await store.append(chained(2, 2))
+        assert [*chained(1, 1), *chained(2, 2)] == await read_all(store)
 
 
 async def test_a_server_that_crashes_and_comes_back_loses_nothing(
@@ -395,6 +471,17 @@ def test_the_place_holds_no_password() -> None:
     address = read_address("postgresql://me:hush@[::1]:5433,b:1/db?password=hush&sslpassword=hush")
     assert "postgresql://me@[::1]:5433,b:1/db" == address.place
     assert "hush" not in repr(address)
+
+
+def test_a_missing_library_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default install does without; who names PostgreSQL is told what to install."""
+    for name in [n for n in sys.modules if n.startswith("trade_runtime.stores.postgresql")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(ConfigError, match=r"pip install 'trade-runtime\[postgresql\]'"):
+        Plugins().store("postgresql://user@host/db")
+    with pytest.raises(ConfigError, match=r"did you mean .*postgresql"):
+        Plugins().store("postgres://user@host/db")
 
 
 async def test_a_database_that_is_not_there_is_told_with_the_mend(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import platform
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,9 +33,13 @@ _TAKE = """
     ON CONFLICT (runtime) DO UPDATE
     SET token = held.token + 1, holder = excluded.holder, host = excluded.host, pid = excluded.pid,
         since = excluded.since, expires_at = excluded.expires_at
-    WHERE held.expires_at <= clock_timestamp()
+    WHERE held.expires_at <= clock_timestamp() AND (
+        held.holder IS NULL OR pg_postmaster_start_time() + $4 <= clock_timestamp()
+    )
     RETURNING token, holder
 """
+# A lease that ended while the server was away is left to its owner for as long as a lease lasts: it
+# could not renew it, and comes back first.
 _RENEW = """
     UPDATE trade_runtime.leases SET expires_at = clock_timestamp() + $3
     WHERE runtime = $1 AND token = $2
@@ -72,18 +77,19 @@ class Terms:
     Attributes:
         place: of the database, as it may be shown.
         runtime: the name.
-        lasts: as the server takes it, how long it lasts unless it is renewed.
+        lasts: how long it lasts unless it is renewed.
+        log: of the store.
     """
 
     place: str
     runtime: str
-    lasts: Any
+    lasts: timedelta
     log: Log
 
     @property
     def renew_secs(self) -> float:
         """How often it is to be renewed."""
-        return float(self.lasts.total_seconds()) / RENEWALS
+        return self.lasts.total_seconds() / RENEWALS
 
 
 async def take(link: Link, terms: Terms, *, standby: bool) -> Lease:

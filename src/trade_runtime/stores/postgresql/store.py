@@ -275,7 +275,8 @@ class PostgresqlStore:
                         return await act(await self._ready())
                 except Lost as error:
                     lost = error
-                    self._log.debug("the connection was lost", error=str(error))
+                    tell = self._log.warning if pause == RETRY_SECS else self._log.debug
+                    tell("the connection was lost", error=str(error))
                 await trio.sleep(pause)
                 pause = min(2 * pause, MOST_RETRY_SECS)
         raise StoreError(f"{lost}, and not for {OUTAGE_SECS:g} s; {outcome}")
@@ -284,6 +285,8 @@ class PostgresqlStore:
         """Return a connection whose reads are final and whose token is the one in force."""
         if self._fenced is not None:
             raise self._fenced
+        if self._renewing is not None and self._renewing.done():
+            self._renewing.result()  # a defect: raised here, where it is not overlooked
         if self._link.broken:
             try:
                 link = await self._connect()
