@@ -96,7 +96,7 @@ def open_sqlite(
 @asynccontextmanager
 async def _open_for_reading(path: Path) -> AsyncIterator[Store]:
     with ExitStack() as cleanup:
-        connection = _checked(path, cleanup)
+        connection = checked(path, cleanup)
         if connection is None:
             yield EmptyStore(path)
         else:
@@ -126,7 +126,7 @@ def _opened(path: Path, env: Environment, *, in_thread: bool) -> SqliteStore:
     """Open for the owner. The seal is broken once all was found as it should be."""
     with ExitStack() as checking:
         # Not by the owner's connection: closing that would move the log of a journal we refuse.
-        exists = _checked(path, checking) is not None
+        exists = checked(path, checking) is not None
     with told(path), ExitStack() as cleanup:
         if not exists:
             try:
@@ -152,7 +152,7 @@ def _opened(path: Path, env: Environment, *, in_thread: bool) -> SqliteStore:
         return store
 
 
-def _checked(path: Path, cleanup: ExitStack) -> sqlite3.Connection | None:
+def checked(path: Path, cleanup: ExitStack) -> sqlite3.Connection | None:
     """Return a connection that changes nothing on the disk, or None where there is no journal.
 
     Raises:
