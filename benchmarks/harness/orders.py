@@ -17,6 +17,7 @@ from trade_runtime.model.ids import ClientOrderId, Currency, VenueName, VenueOrd
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import ZERO, OrderReport, OrderSpec, ReportStatus
+from trade_runtime.model.tables import Rows
 from trade_runtime.protocols import (
     Capabilities,
     Environment,
@@ -134,14 +135,16 @@ class NotingStore:
     """A store that hands everything on, and remembers what was appended."""
 
     def __init__(self, store: Store, batches: list[list[Row]]) -> None:
-        self.read = store.read
-        self.check = store.check
+        self.read, self.check = store.read, store.check
+        self.snapshots, self.snapshot = store.snapshots, store.snapshot
+        self.keep, self.forget = store.keep, store.forget
+        self.tabled, self.find, self.rows = store.tabled, store.find, store.rows
         self._store = store
         self._batches = batches
 
-    async def append(self, records: Sequence[Record]) -> None:
-        """Hand on, and remember."""
-        await self._store.append(records)
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+        """Hand on, and remember the records."""
+        await self._store.append(records, rows)
         self._batches.append([(r.seq, r.ts_ns, r.kind, r.payload, r.digest) for r in records])
 
 

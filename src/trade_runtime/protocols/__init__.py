@@ -32,6 +32,7 @@ from trade_runtime.protocols.store import (
     OpenStore,
     Owner,
     Record,
+    Snapshot,
     Store,
     StorePlugin,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "ReadHistory",
     "Record",
     "Simulated",
+    "Snapshot",
     "Store",
     "StorePlugin",
     "Venue",

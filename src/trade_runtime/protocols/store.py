@@ -9,6 +9,7 @@ from typing import Protocol
 
 import attrs
 
+from trade_runtime.model.tables import Row, Rows, Table
 from trade_runtime.protocols.world import Environment
 
 
@@ -17,7 +18,7 @@ class Record:
     """One line of the journal as a store keeps it.
 
     Attributes:
-        seq: 1, 2, 3, ... without a gap.
+        seq: 1, 2, 3, ... without a gap; those that were forgotten are the first.
         ts_ns: when it was made.
         kind: what it is; the core knows the kinds, a store does not.
         payload: JSON.
@@ -29,6 +30,25 @@ class Record:
     kind: str
     payload: bytes
     digest: str
+
+
+@attrs.frozen
+class Snapshot:
+    """What the records up to one of them add up to; a store keeps it as it is.
+
+    Attributes:
+        seq: of the last record that is in it.
+        ts_ns: when it was taken.
+        digest: of that record.
+        payload: JSON; the core makes it and reads it.
+        checksum: hex digest over all of the above; the core makes it.
+    """
+
+    seq: int
+    ts_ns: int
+    digest: str
+    payload: bytes
+    checksum: str
 
 
 @attrs.frozen
@@ -57,14 +77,73 @@ class Store(Protocol):
             StoreError: it cannot be read now.
         """
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
         """Write `records` in one transaction; on return they survive what `durability` names.
 
         Cancellation leaves all or none of them written, and the caller must read to know which.
 
+        Args:
+            records: in order, the first after the last that is there.
+            rows: of the tables of `model.tables`, in the same transaction; each replaces the one
+                of its key. None where they are not known for these records.
+
         Raises:
             StoreFenced: another took the store over; nothing was written, nor will be.
             StoreError: nothing was written, or it is not known whether it was.
+        """
+
+    async def snapshots(self) -> Sequence[int]:
+        """Return the `seq` of every snapshot that is kept, in order.
+
+        Raises:
+            StoreError: they cannot be read now.
+        """
+
+    async def snapshot(self, seq: int) -> Snapshot:
+        """Return one of them.
+
+        Raises:
+            StoreDamaged: what is there cannot be read as a snapshot.
+            StoreError: it cannot be read now, or is not there.
+        """
+
+    async def keep(self, snapshot: Snapshot) -> None:
+        """Write a snapshot, in a transaction of its own.
+
+        Raises:
+            StoreError: it was not written, or it is not known whether it was.
+        """
+
+    async def forget(self, through: int, limit: int) -> bool:
+        """Remove the oldest `limit` records of those with `seq <= through`, of which there is a
+        snapshot, and once none of them is left, the snapshots below `through`; in one transaction.
+        Return whether more are left.
+
+        Raises:
+            StoreError: nothing was removed, or it is not known whether it was.
+        """
+
+    async def tabled(self) -> int:
+        """Return the last record that the tables know of: that of the last `append` with rows.
+
+        Raises:
+            StoreError: it cannot be read now.
+        """
+
+    async def find(self, table: Table, keys: Sequence[Row]) -> Sequence[Row]:
+        """Return those rows of a table that have one of these keys, in any order. A decimal may
+        come as its text.
+
+        Raises:
+            StoreError: they cannot be read now.
+        """
+
+    async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
+        """Return up to `limit` rows of a table whose keys come after `after`, in their order; from
+        the first on where it is None.
+
+        Raises:
+            StoreError: they cannot be read now.
         """
 
     async def check(self) -> None:

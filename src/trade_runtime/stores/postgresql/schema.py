@@ -35,6 +35,76 @@ MIGRATIONS = (
         PRIMARY KEY (runtime, seq)
     );
     """,
+    """
+    CREATE TABLE trade_runtime.snapshots (
+        runtime text COLLATE "C" NOT NULL,
+        seq bigint NOT NULL,
+        ts_ns bigint NOT NULL,
+        digest text COLLATE "C" NOT NULL,
+        payload bytea NOT NULL,
+        checksum text COLLATE "C" NOT NULL,
+        PRIMARY KEY (runtime, seq)
+    );
+    CREATE TABLE trade_runtime.tabled (
+        runtime text COLLATE "C" PRIMARY KEY,
+        seq bigint NOT NULL
+    );
+    CREATE TABLE trade_runtime.orders (
+        runtime text COLLATE "C" NOT NULL,
+        client_order_id text COLLATE "C" NOT NULL,
+        strategy text COLLATE "C" NOT NULL,
+        instrument text COLLATE "C" NOT NULL,
+        side text COLLATE "C" NOT NULL,
+        type text COLLATE "C" NOT NULL,
+        tif text COLLATE "C" NOT NULL,
+        quantity numeric NOT NULL,
+        price numeric,
+        trigger_price numeric,
+        filled numeric NOT NULL,
+        average_price numeric,
+        state text COLLATE "C" NOT NULL,
+        live boolean NOT NULL,
+        reason text NOT NULL,
+        protective boolean NOT NULL,
+        reduce_only boolean NOT NULL,
+        parent text COLLATE "C",
+        oco text COLLATE "C" NOT NULL,
+        venue_order_id text COLLATE "C",
+        created_ns bigint NOT NULL,
+        PRIMARY KEY (runtime, client_order_id)
+    );
+    CREATE TABLE trade_runtime.fills (
+        runtime text COLLATE "C" NOT NULL,
+        client_order_id text COLLATE "C" NOT NULL,
+        trade_id text COLLATE "C" NOT NULL,
+        strategy text COLLATE "C" NOT NULL,
+        instrument text COLLATE "C" NOT NULL,
+        side text COLLATE "C" NOT NULL,
+        quantity numeric NOT NULL,
+        price numeric NOT NULL,
+        fee numeric NOT NULL,
+        fee_currency text COLLATE "C" NOT NULL,
+        maker boolean NOT NULL,
+        realised numeric NOT NULL,
+        ts_ns bigint NOT NULL,
+        PRIMARY KEY (runtime, client_order_id, trade_id)
+    );
+    CREATE TABLE trade_runtime.positions (
+        runtime text COLLATE "C" NOT NULL,
+        strategy text COLLATE "C" NOT NULL,
+        instrument text COLLATE "C" NOT NULL,
+        quantity numeric NOT NULL,
+        average_price numeric NOT NULL,
+        realised numeric NOT NULL,
+        fees text COLLATE "C" NOT NULL,
+        opened_ns bigint NOT NULL,
+        PRIMARY KEY (runtime, strategy, instrument)
+    );
+    CREATE VIEW trade_runtime.stops AS
+        SELECT runtime, client_order_id, strategy, instrument, side, type, quantity, filled,
+            trigger_price, price, state, created_ns
+        FROM trade_runtime.orders WHERE protective AND live;
+    """,
 )
 """Migration n is the nth; what was released is never changed, only added to."""
 

@@ -20,7 +20,9 @@ import trio
 import trio_asyncio
 
 from trade_runtime.errors import ConfigError, StoreDamaged, StoreError, StoreFenced
-from trade_runtime.protocols import Record
+from trade_runtime.model.tables import Row, Rows, Table
+from trade_runtime.protocols import Record, Snapshot
+from trade_runtime.stores.postgresql import snapshots, tables
 from trade_runtime.stores.postgresql.faults import RESTORE, Lost
 from trade_runtime.stores.postgresql.lease import (
     Lease,
@@ -48,19 +50,13 @@ _READ = """
     SELECT seq, ts_ns, kind, payload, digest FROM trade_runtime.records
     WHERE runtime = $1 AND seq > $2 ORDER BY seq LIMIT $3
 """
-_ENDS = """
-    SELECT coalesce(min(seq), 1) AS first, coalesce(max(seq), 0) AS last
-    FROM trade_runtime.records WHERE runtime = $1
+_END = """
+    SELECT coalesce(max(seq), 0) AS last FROM (
+        SELECT seq FROM trade_runtime.records WHERE runtime = $1
+        UNION ALL SELECT seq FROM trade_runtime.snapshots WHERE runtime = $1
+    ) AS there
 """
-_APPEND = """
-    WITH mine AS (
-        SELECT 1 FROM trade_runtime.leases WHERE runtime = $1 AND token = $2 FOR SHARE
-    )
-    INSERT INTO trade_runtime.records (runtime, seq, ts_ns, kind, payload, digest)
-    SELECT $1, new.* FROM mine, unnest(
-        $3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::text[]
-    ) AS new
-"""
+_TABLED = "SELECT seq FROM trade_runtime.tabled WHERE runtime = $1"
 
 
 class PostgresqlStore:
@@ -117,8 +113,8 @@ class PostgresqlStore:
         rows = await self._tried(lambda link: link.rows(_READ, *args), "it cannot be read now")
         return [Record(*row) for row in rows]
 
-    async def append(self, records: Sequence[Record]) -> None:
-        """Write `records` in one transaction.
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+        """Write `records`, and rows, in one transaction.
 
         Cancelled before it begins, nothing was written. Cancelled later, all or none were, and the
         caller must read to know which; what that reads is final.
@@ -139,15 +135,85 @@ class PostgresqlStore:
                 return
             self._check_follows(records)
             sent = True
-            await self._write(link, records)
+            await self._write(link, records, rows)
 
-        if records:
+        if records or rows is not None:
             await self._tried(write, "it is not known whether the last records were written")
         else:
             await trio.lowlevel.checkpoint()
 
+    async def snapshots(self) -> Sequence[int]:
+        """Return the `seq` of every snapshot that is kept, in order."""
+        if not self._there:
+            await trio.lowlevel.checkpoint()
+            return []
+        return await self._tried(
+            lambda link: snapshots.taken(link, self._terms.runtime), "they cannot be read now"
+        )
+
+    async def snapshot(self, seq: int) -> Snapshot:
+        """Return one of them."""
+        found = None
+        if self._there:
+            found = await self._tried(
+                lambda link: snapshots.one(link, self._terms.runtime, seq), "it cannot be read now"
+            )
+        if found is None:
+            raise StoreError(f"{self._place}: has no snapshot at record {seq}")
+        return found
+
+    async def keep(self, snapshot: Snapshot) -> None:
+        """Write a snapshot; tried again, it takes its own place."""
+
+        async def write(link: Link) -> None:
+            done = await snapshots.keep(link, self._terms.runtime, self._token(), snapshot)
+            await self._check_mine(link, mine=done)
+
+        await self._tried(write, "it is not known whether the snapshot was written")
+
+    async def forget(self, through: int, limit: int) -> bool:
+        """Remove the oldest records up to `through`, and then the snapshots below it."""
+
+        async def remove(link: Link) -> bool:
+            more = await snapshots.forget(link, self._terms.runtime, self._token(), through, limit)
+            await self._check_mine(link, mine=more is not None)
+            return bool(more)
+
+        return await self._tried(remove, "it is not known whether old records were removed")
+
+    async def tabled(self) -> int:
+        """Return the last record that the tables know of."""
+        if not self._there:
+            await trio.lowlevel.checkpoint()
+            return 0
+        row = await self._tried(
+            lambda link: link.row(_TABLED, self._terms.runtime), "it cannot be read now"
+        )
+        return 0 if row is None else int(row["seq"])
+
+    async def find(self, table: Table, keys: Sequence[Row]) -> Sequence[Row]:
+        """Return those rows of a table that have one of these keys."""
+        if not self._there:
+            await trio.lowlevel.checkpoint()
+            return []
+        return await self._tried(
+            lambda link: tables.find(link, self._terms.runtime, table, keys),
+            "they cannot be read now",
+        )
+
+    async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
+        """Return rows of a table in the order of their keys."""
+        if not self._there:
+            await trio.lowlevel.checkpoint()
+            return []
+        return await self._tried(
+            lambda link: tables.rows(link, self._terms.runtime, table, after, limit),
+            "they cannot be read now",
+        )
+
     async def check(self) -> None:
-        """Check the schema's version and the journal's ends; a gap between is found in reading.
+        """Check the schema's version and that the journal's end can be read; a gap is found in
+        reading.
 
         Raises:
             StoreDamaged: it is not what was written.
@@ -238,18 +304,28 @@ class PostgresqlStore:
             self._link = link
         return self._link
 
-    async def _write(self, link: Link, records: Sequence[Record]) -> None:
-        assert self._lease is not None
-        columns = zip(
-            *((r.seq, r.ts_ns, r.kind, r.payload, r.digest) for r in records), strict=True
+    async def _write(self, link: Link, records: Sequence[Record], rows: Rows | None) -> None:
+        last = records[-1].seq if records else self._last
+        done = await link.row(
+            tables.append_statement(),
+            self._terms.runtime,
+            self._token(),
+            None if rows is None else last,
+            *_columns(records),
+            *tables.columns_of(rows or {}),
         )
-        done = await link.run(
-            _APPEND, self._terms.runtime, self._lease.token, *(list(column) for column in columns)
-        )
-        if done != f"INSERT 0 {len(records)}":
+        await self._check_mine(link, mine=done is not None)
+        self._last = last
+
+    def _token(self) -> int:
+        if self._lease is None:
+            raise StoreError(f"{self._place}: opened for reading; nothing was written")
+        return self._lease.token
+
+    async def _check_mine(self, link: Link, *, mine: bool) -> None:
+        if not mine:
             with self._noting_fence():
                 raise await fenced(link, self._terms)
-        self._last = records[-1].seq
 
     async def _found(self, link: Link, records: Sequence[Record]) -> bool:
         """Tell whether records whose outcome was unknown are there.
@@ -257,9 +333,9 @@ class PostgresqlStore:
         Raises:
             StoreDamaged: others are there in their place.
         """
-        first = records[0].seq
-        if self._last < first:
+        if not records or self._last < records[0].seq:
             return False
+        first = records[0].seq
         rows = await link.rows(_READ, self._terms.runtime, first - 1, len(records))
         if self._last == records[-1].seq and records == [Record(*row) for row in rows]:
             return True
@@ -276,13 +352,8 @@ class PostgresqlStore:
                 )
 
     async def _end(self, link: Link) -> int:
-        row = await link.row(_ENDS, self._terms.runtime)
+        row = await link.row(_END, self._terms.runtime)
         assert row is not None
-        if row["first"] != 1:
-            raise StoreDamaged(
-                f"{self._place}: damaged: the journal of {self._terms.runtime!r} begins with"
-                f" record {row['first']}; {RESTORE}"
-            )
         return int(row["last"])
 
     @contextmanager
@@ -292,3 +363,8 @@ class PostgresqlStore:
         except StoreFenced as error:
             self._fenced = error
             raise
+
+
+def _columns(records: Sequence[Record]) -> list[list[object]]:
+    lines = [(r.seq, r.ts_ns, r.kind, r.payload, r.digest) for r in records]
+    return [list(column) for column in zip(*lines, strict=True)] or [[], [], [], [], []]
