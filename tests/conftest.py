@@ -1,7 +1,8 @@
-"""What every test gets: the same examples in every run, and a log that costs nothing."""
+"""What every test gets: the same examples in every run, a log that costs nothing, a real server."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import hypothesis
 import pytest
 import structlog
 
-from tests.support.valkey import Valkey, running, shared_url
+from tests.support import valkey as valkeys
+from tests.support.postgres import OVERRIDE, Server, can_run, running
+from tests.support.valkey import Valkey
 
 # Repeatable: the examples depend on the test alone. No deadline: a busy machine is no failure.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -22,14 +25,32 @@ structlog.configure(
 
 
 @pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A server of this test process alone, which tests may break and must leave running."""
+    if not can_run():
+        pytest.skip("there is no PostgreSQL in the wheel for this system")
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def any_postgres(request: pytest.FixtureRequest) -> str:
+    """The URL of a database: of our own server, or of the one that the environment names."""
+    if url := os.environ.get(OVERRIDE):
+        return url
+    server: Server = request.getfixturevalue("postgres")
+    return server.url("postgres")
+
+
+@pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server, started once a run: tests keep to keys of their own there."""
-    with shared_url(tmp_path_factory.mktemp("valkey")) as url:
+    with valkeys.shared_url(tmp_path_factory.mktemp("valkey")) as url:
         yield url
 
 
 @pytest.fixture
 def valkey(tmp_path: Path) -> Iterator[Valkey]:
     """A real server of the test's own, to be harmed."""
-    with running(tmp_path / "valkey") as server:
+    with valkeys.running(tmp_path / "valkey") as server:
         yield server

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import trade_runtime
 from tests.cli_world import World
 from tests.support.backtests import make_project
 
@@ -66,3 +67,14 @@ def test_a_backtest_loads_what_reads_a_table_and_no_more(tmp_path: Path) -> None
     """What draws and what computes ratios is for who asks for a report."""
     project = make_project(tmp_path)
     assert {"numpy", "pyarrow"} == loaded_by(command("backtest", project / "bt.toml"))
+
+
+def test_every_public_name_is_found_where_it_is_said_to_be() -> None:
+    """They are looked up when they are asked for: nobody else would miss one."""
+    assert sorted(trade_runtime.__all__) == sorted(
+        set(dir(trade_runtime)) & set(trade_runtime.__all__)
+    )
+    for name in trade_runtime.__all__:
+        assert getattr(trade_runtime, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'Nobody'"):
+        _ = trade_runtime.Nobody

@@ -16,6 +16,7 @@ from trade_runtime.protocols import (
     Environment,
     HistoryPlugin,
     OpenCache,
+    Owner,
     Store,
     StorePlugin,
     VenuePlugin,
@@ -77,7 +78,7 @@ class Plugins:
     )
 
     def store(self, url: str) -> tuple[StorePlugin, str]:
-        """Return the plug-in of a store URL and the rest of the URL.
+        """Return the plug-in of a store URL and what it is to be told of the URL.
 
         Raises:
             ConfigError: no plug-in is of that scheme.
@@ -88,7 +89,7 @@ class Plugins:
             raise ConfigError(
                 f"store.url: no store of scheme {scheme!r}{suggest(scheme, self.stores)}"
             )
-        return plugin, rest.removeprefix("/")
+        return plugin, url if plugin.whole_url else rest.removeprefix("/")
 
     def cache(self, url: str) -> CachePlugin:
         """Return the plug-in of a cache URL.
@@ -147,6 +148,7 @@ class Plugins:
             plugin.open(
                 location,
                 settings.runtime.data_dir,
+                owner=Owner(settings.runtime.name, settings.owner.lease_secs),
                 durability=settings.store.durability,
                 read_only=read_only,
                 env=env,

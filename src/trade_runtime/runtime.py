@@ -34,7 +34,7 @@ from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.records import RuntimeStopped
 from trade_runtime.operator import OperatorCalls
 from trade_runtime.plugins import Plugins
-from trade_runtime.protocols import Clock, Environment
+from trade_runtime.protocols import Clock, Environment, Owner
 from trade_runtime.settings import Settings
 from trade_runtime.strategy import Strategy
 from trade_runtime.verdict import exit_code, make_report, positions
@@ -191,6 +191,7 @@ class Runtime(OperatorCalls):
         store = plugin.open(
             location,
             settings.runtime.data_dir,
+            owner=Owner(settings.runtime.name, settings.owner.lease_secs),
             durability=settings.store.durability,
             read_only=False,
             env=self.environment("store"),

@@ -24,8 +24,8 @@ from trade_runtime.cli.places import check_data_dir
 from trade_runtime.errors import ConfigError, StoreDamaged
 from trade_runtime.loading import load_strategies
 from trade_runtime.machines.trading_state import TradingState
-from trade_runtime.managers.state import replay
 from trade_runtime.managers.strategies import check_strategies
+from trade_runtime.managers.tables import prove
 from trade_runtime.managers.venues import read_table
 from trade_runtime.model.ids import VenueName
 from trade_runtime.plugins import Plugins
@@ -39,11 +39,15 @@ class Journal:
 
     Attributes:
         state: all its records, folded.
-        records: how many they are.
+        records: how many there were ever.
+        removed: how many of them are there no more: a snapshot stands for them.
+        tabled: its tables were held against it.
     """
 
     state: TradingState
     records: int
+    removed: int
+    tabled: bool
 
 
 @attrs.frozen
@@ -156,15 +160,15 @@ async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Jo
     async with opened as store:
         await store.check()
         try:
-            state, records, _ = await replay(store)
+            found, tabled = await prove(store)
         except StoreDamaged as error:
-            if str(error).startswith("record "):  # the chain knows records, not where they are
+            if str(error).startswith(("record ", "table ")):  # the chain knows not where they are
                 raise StoreDamaged(
                     f"{masked_url(settings.store.url)} in {data_dir}: {error};"
                     " restore it from a backup, or move it away to begin anew"
                 ) from error
             raise
-        return Journal(state, records)
+        return Journal(found.state, found.seq, found.since, tabled)
 
 
 @contextmanager

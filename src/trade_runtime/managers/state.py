@@ -13,7 +13,6 @@ import platform
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,11 +21,16 @@ import trio
 from trade_runtime.errors import StoreDamaged, StoreError
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import open_layer
-from trade_runtime.machines.journal import GENESIS, check_chain, make_record, read_event
-from trade_runtime.machines.order import InvalidTransition, Order
+from trade_runtime.machines.journal import GENESIS, make_record
+from trade_runtime.machines.order import Order
 from trade_runtime.machines.order_ids import new_tag
+from trade_runtime.machines.projection import Projection
+from trade_runtime.machines.snapshot import take
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.journal import fold, replay
+from trade_runtime.managers.tables import equal, remake
 from trade_runtime.model.records import JournalEvent, RuntimeStarted, RuntimeStopped
+from trade_runtime.model.tables import Rows
 from trade_runtime.protocols import Clock, Record, Store
 from trade_runtime.settings import StoreSettings
 from trade_runtime.version import __version__
@@ -36,42 +40,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("state")
 
-READ_BATCH = 5_000
-"""Records read at a time at the start, when nothing else waits for the loop."""
-
 PROOFREAD_SECS = 5.0
 PROOFREAD_BATCH = 500
 """How often what was committed is read back, and how much of it at a time: the loop answers others
 between two batches."""
 
+FORGET_BATCH = 1_000
+"""Records that are removed in one transaction: others wait for it."""
+
+LAST_SNAPSHOT_RECORDS = 1_000
+"""A stop keeps a snapshot where the last one is so many records back: fewer are read in no time."""
+
 MAX_BACKLOG = 100_000
 """Records that may wait for their commit. More means that the store does not keep up: it has
 failed."""
-
-
-async def replay(store: Store) -> tuple[TradingState, int, str]:
-    """Read a whole journal, prove its chain, fold it.
-
-    Returns:
-        the state, the number of records, and the last digest.
-
-    Raises:
-        StoreDamaged: a record is not what was written, or cannot follow from those before.
-    """
-    state, seq, last = TradingState(), 0, GENESIS
-    while batch := await store.read(seq, READ_BATCH):
-        _fold(state, batch, last, seq)
-        seq, last = batch[-1].seq, batch[-1].digest
-        await trio.lowlevel.checkpoint()
-    return state, seq, last
-
-
-def _fold(state: TradingState, batch: Sequence[Record], last: str, seq: int) -> None:
-    for record in check_chain(batch, last, seq):
-        try:
-            state.apply(read_event(record))
-        except InvalidTransition as error:
-            raise StoreDamaged(f"record {record.seq} ({record.kind}): {error}") from None
 
 
 class StateManager:
@@ -97,6 +79,7 @@ class StateManager:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._projection = Projection(self.trading)
         self._digest = GENESIS
         self._seq = 0
         self._queue: list[Record] = []
@@ -105,6 +88,7 @@ class StateManager:
         self._committed = trio.Event()
         # What was read back so far: its end, and the state that it adds up to.
         self._proof_seq, self._proof_digest, self._proof = 0, GENESIS, self.trading
+        self._snapshot_seq = 0
 
     @property
     def seq(self) -> int:
@@ -123,10 +107,14 @@ class StateManager:
             StoreDamaged: it is not what was written. Nothing was changed.
         """
         await self._store.check()
-        self.trading, self._seq, self._digest = await replay(self._store)
-        self.durable_seq = self._seq
+        found = await replay(self._store)
+        if await self._store.tabled() != found.seq:
+            await remake(self._store)
+        self.trading, self._seq, self._digest = found.state, found.seq, found.digest
+        self._projection = Projection(self.trading)
+        self.durable_seq, self._snapshot_seq = found.seq, found.since
         self._proof_seq, self._proof_digest = self._seq, self._digest
-        self._proof = deepcopy(self.trading)
+        self._proof = TradingState.of(self.trading.image())
 
     def record(self, event: JournalEvent, *, urgent: bool = False) -> Order | None:
         """Fold an event in and queue its record.
@@ -142,6 +130,7 @@ class StateManager:
             InvalidTransition: the event cannot follow from what was before; nothing was changed.
         """
         order = self.trading.apply(event)
+        self._projection.note(event, order)
         self._seq += 1
         record = make_record(self._digest, self._seq, self._clock.now_ns(), event)
         self._digest = record.digest
@@ -170,16 +159,19 @@ class StateManager:
 
     async def _commit(self) -> None:
         waiting, self._queue = self._queue, []
+        changed, _ = self._projection.changed()
         rows = self._settings.batch_rows
         for first in range(0, len(waiting), rows):  # more than one where the disk was slow
-            await self._append(waiting[first : first + rows])
+            last = first + rows >= len(waiting)
+            # The rows are as all of these left them.
+            await self._append(waiting[first : first + rows], changed if last else None)
         self._committed.set()
         self._committed = trio.Event()
 
-    async def _append(self, batch: Sequence[Record]) -> None:
+    async def _append(self, batch: Sequence[Record], rows: Rows | None) -> None:
         if self.failed is None:
             try:
-                await self._store.append(batch)
+                await self._store.append(batch, rows)
             except StoreError as error:
                 self._fail(error)
         if self.failed is None:
@@ -205,22 +197,37 @@ class StateManager:
             raise self.failed
 
     async def proofread(self) -> None:
-        """Read back what was committed, for ever, so that `verify` has only the rest to read."""
+        """Read back what was committed, for ever, so that `verify` has only the rest to read; and
+        from time to time keep a snapshot of what it adds up to.
+        """
         while True:
             await trio.sleep(PROOFREAD_SECS)
             try:
                 await self._read_back()
+                if self._proof_seq - self._snapshot_seq >= self._settings.snapshot_records:
+                    await self._keep_snapshot()
             except StoreError as error:
                 self._fail(error)
 
     async def _read_back(self) -> None:
         while batch := await self._store.read(self._proof_seq, PROOFREAD_BATCH):
-            _fold(self._proof, batch, self._proof_digest, self._proof_seq)
+            fold(self._proof, batch, self._proof_digest, self._proof_seq)
             self._proof_seq, self._proof_digest = batch[-1].seq, batch[-1].digest
             await trio.lowlevel.checkpoint()
 
+    async def _keep_snapshot(self) -> None:
+        """Keep a snapshot of what was read back, and let go of records that are old enough."""
+        snapshot = take(self._proof, self._proof_seq, self._clock.now_ns(), self._proof_digest)
+        await self._store.keep(snapshot)
+        self._snapshot_seq = snapshot.seq
+        if self._settings.keep_records:
+            oldest = self._proof_seq - self._settings.keep_records
+            through = max((s for s in await self._store.snapshots() if s <= oldest), default=0)
+            while through and await self._store.forget(through, FORGET_BATCH):
+                await trio.lowlevel.checkpoint()
+
     async def verify(self) -> None:
-        """Read everything back and compare it with what is in memory.
+        """Read everything back, compare it with what is in memory, and keep a snapshot of it.
 
         Raises:
             StoreDamaged: the store does not hold what was recorded.
@@ -232,6 +239,9 @@ class StateManager:
             raise StoreDamaged(f"the journal ends at record {self._proof_seq}, not at {self._seq}")
         if self._proof.hash() != self.trading.hash():
             raise StoreDamaged("the journal, read back, does not add up to the state in memory")
+        await equal(self._store, self.trading)
+        if self._proof_seq - self._snapshot_seq >= LAST_SNAPSHOT_RECORDS:
+            await self._keep_snapshot()
 
 
 @asynccontextmanager

@@ -39,7 +39,9 @@ from trade_runtime.protocols.market import (
 )
 from trade_runtime.protocols.store import (
     OpenStore,
+    Owner,
     Record,
+    Snapshot,
     Store,
     StorePlugin,
 )
@@ -78,9 +80,11 @@ __all__ = [
     "OpenCache",
     "OpenStore",
     "OrderEntry",
+    "Owner",
     "ReadHistory",
     "Record",
     "Simulated",
+    "Snapshot",
     "Store",
     "StorePlugin",
     "Venue",

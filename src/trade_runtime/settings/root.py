@@ -27,6 +27,7 @@ from trade_runtime.settings.sections import (
     CacheSettings,
     LogSettings,
     OrderSettings,
+    OwnerSettings,
     PriceSettings,
     ProtectionSettings,
     RuntimeSettings,
@@ -46,6 +47,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "shutdown": ShutdownConfig,
     "log": LogSettings,
     "store": StoreSettings,
+    "owner": OwnerSettings,
     "cache": CacheSettings,
     "prices": PriceSettings,
     "supervision": SupervisionSettings,
@@ -69,6 +71,7 @@ class Settings:
         shutdown: budgets and duties of a stop.
         log: level and format.
         store: the journal.
+        owner: the lease on the state.
         cache: what other programs read.
         prices: staleness and keep-alive.
         supervision: restarts.
@@ -90,6 +93,7 @@ class Settings:
     shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)
     log: LogSettings = attrs.field(factory=LogSettings)
     store: StoreSettings = attrs.field(factory=StoreSettings)
+    owner: OwnerSettings = attrs.field(factory=OwnerSettings)
     cache: CacheSettings = attrs.field(factory=CacheSettings)
     prices: PriceSettings = attrs.field(factory=PriceSettings)
     supervision: SupervisionSettings = attrs.field(factory=SupervisionSettings)

@@ -15,11 +15,12 @@ import attrs
 import trio
 
 from trade_runtime.errors import StoreBusy, StoreDamaged, StoreError
-from trade_runtime.protocols import Environment, Record, Store, StorePlugin
+from trade_runtime.model.tables import TABLES, Row, Rows, Table
+from trade_runtime.protocols import Environment, Owner, Record, Snapshot, Store, StorePlugin
 
 Hook = Callable[[str, int], Awaitable[None]]
-"""Called with the operation (`read`, `append`, `check`) and its number, counted from 1 over all of
-them. It may raise StoreError, to fail the call, or sleep, to stall it."""
+"""Called with the operation (the store's method) and its number, counted from 1 over all of them.
+It may raise StoreError, to fail the call, or sleep, to stall it."""
 
 
 @attrs.define
@@ -28,17 +29,28 @@ class MemoryDisk:
 
     Attributes:
         records: what is durable.
+        snapshots: by `seq`, those that are.
+        tabled: the last record that the tables know of.
+        tables: by name, the rows by their key.
         calls: how many operations were begun, over all stores of this disk.
         before: called before an operation has any effect.
         after: called when it has had its effect and is not yet acknowledged.
     """
 
     records: list[Record] = attrs.field(factory=list)
+    snapshots: dict[int, Snapshot] = attrs.field(factory=dict)
+    tabled: int = 0
+    tables: dict[str, dict[Row, Row]] = attrs.field(factory=lambda: {name: {} for name in TABLES})
     calls: int = 0
     before: Hook | None = None
     after: Hook | None = None
     _owner: object | None = None
     _life: int = 0
+
+    @property
+    def last(self) -> int:
+        """The number of the last record, which may have been forgotten."""
+        return self.records[-1].seq if self.records else max(self.snapshots, default=0)
 
     def kill(self) -> None:
         """Let the process that has this disk open be dead: nothing it still does has any effect.
@@ -87,23 +99,90 @@ class MemoryStore:
     async def read(self, after: int, limit: int) -> Sequence[Record]:
         """Return up to `limit` records with `seq > after`, in order."""
         number = await self._begin("read")
-        found = self._disk.records[max(after, 0) :][:limit]
+        records = self._disk.records
+        first = records[0].seq if records else 1
+        found = records[max(after + 1 - first, 0) :][:limit]
         await self._end("read", number)
         return found
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
         """Write `records`, all or none. The one checkpoint is before the write, so `Cancelled`
         means that nothing was written (unless a hook that runs after it was cancelled).
         """
         if self._read_only:
             raise StoreError("the memory journal is opened for reading; nothing was written")
         number = await self._begin("append")
-        last = len(self._disk.records)
-        for expected, record in enumerate(records, start=last + 1):
+        for expected, record in enumerate(records, start=self._disk.last + 1):
             if record.seq != expected:
                 raise StoreError(f"record {record.seq} does not follow {expected - 1}")
         self._disk.records.extend(records)
+        if rows is not None:
+            self._disk.tabled = self._disk.last
+            for name, changed in rows.items():
+                key = TABLES[name].key
+                self._disk.tables[name].update((row[:key], row) for row in changed)
         await self._end("append", number)
+
+    async def tabled(self) -> int:
+        """Return the last record that the tables know of."""
+        number = await self._begin("tabled")
+        await self._end("tabled", number)
+        return self._disk.tabled
+
+    async def find(self, table: Table, keys: Sequence[Row]) -> Sequence[Row]:
+        """Return those rows of a table that have one of these keys."""
+        number = await self._begin("find")
+        rows = self._disk.tables[table.name]
+        found = [rows[key] for key in keys if key in rows]
+        await self._end("find", number)
+        return found
+
+    async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
+        """Return rows of a table in the order of their keys."""
+        number = await self._begin("rows")
+        rows = self._disk.tables[table.name]
+        keys = sorted(rows, key=str)
+        found = [rows[key] for key in keys if after is None or str(key) > str(after)][:limit]
+        await self._end("rows", number)
+        return found
+
+    async def snapshots(self) -> Sequence[int]:
+        """Return the `seq` of every snapshot that is kept, in order."""
+        number = await self._begin("snapshots")
+        found = sorted(self._disk.snapshots)
+        await self._end("snapshots", number)
+        return found
+
+    async def snapshot(self, seq: int) -> Snapshot:
+        """Return one of them."""
+        number = await self._begin("snapshot")
+        found = self._disk.snapshots.get(seq)
+        await self._end("snapshot", number)
+        if found is None:
+            raise StoreError(f"the memory journal has no snapshot at record {seq}")
+        return found
+
+    async def keep(self, snapshot: Snapshot) -> None:
+        """Write a snapshot. As for `append`, `Cancelled` means that nothing was written."""
+        if self._read_only:
+            raise StoreError("the memory journal is opened for reading; nothing was written")
+        number = await self._begin("keep")
+        self._disk.snapshots[snapshot.seq] = snapshot
+        await self._end("keep", number)
+
+    async def forget(self, through: int, limit: int) -> bool:
+        """Remove the oldest records up to `through`, and then the snapshots below it."""
+        if self._read_only:
+            raise StoreError("the memory journal is opened for reading; nothing was written")
+        number = await self._begin("forget")
+        disk = self._disk
+        old = sum(1 for record in disk.records[: limit + 1] if record.seq <= through)
+        del disk.records[: min(old, limit)]
+        if old <= limit:
+            for seq in [seq for seq in disk.snapshots if seq < through]:
+                del disk.snapshots[seq]
+        await self._end("forget", number)
+        return old > limit
 
     async def check(self) -> None:
         """Check that the records are numbered without a gap.
@@ -112,7 +191,8 @@ class MemoryStore:
             StoreDamaged: they are not.
         """
         number = await self._begin("check")
-        for expected, record in enumerate(self._disk.records, start=1):
+        records = self._disk.records
+        for expected, record in enumerate(records, start=records[0].seq if records else 1):
             if record.seq != expected:
                 raise StoreDamaged(f"the memory journal has {record.seq} in place of {expected}")
         await self._end("check", number)
@@ -141,6 +221,7 @@ async def _open_fresh(
     location: str,
     data_dir: Path,
     *,
+    owner: Owner,
     durability: str,
     read_only: bool,
     env: Environment,

@@ -21,9 +21,15 @@ from contextlib import (
 from pathlib import Path
 
 from trade_runtime.errors import ConfigError, StoreDamaged, StoreError
-from trade_runtime.protocols import Environment, Store
+from trade_runtime.protocols import Environment, Owner, Store
 from trade_runtime.stores.sqlite.faults import RESTORE, told
-from trade_runtime.stores.sqlite.files import create_journal, remove_durably, size_of
+from trade_runtime.stores.sqlite.files import (
+    SCHEMA_VERSION,
+    create_journal,
+    migrate,
+    remove_durably,
+    size_of,
+)
 from trade_runtime.stores.sqlite.lock import owned, unwritable
 from trade_runtime.stores.sqlite.seal import seal_of, verify_seal, write_seal
 from trade_runtime.stores.sqlite.store import (
@@ -48,7 +54,13 @@ same list, for the same reason: "Posix Advisory Locking" in its os_unix.c."""
 
 
 def open_sqlite(
-    location: str, data_dir: Path, *, durability: str, read_only: bool, env: Environment
+    location: str,
+    data_dir: Path,
+    *,
+    owner: Owner,
+    durability: str,
+    read_only: bool,
+    env: Environment,
 ) -> AbstractAsyncContextManager[Store]:
     """Open the journal at `location`, a path relative to `data_dir`.
 
@@ -58,6 +70,7 @@ def open_sqlite(
     Args:
         location: the path of the file.
         data_dir: what it is relative to.
+        owner: ignored: whose file it is says the lock.
         durability: "process" survives `kill -9`, "power" also the loss of power.
         read_only: take no lock, and create or change nothing.
         env: the clock and the log.
@@ -83,7 +96,7 @@ def open_sqlite(
 @asynccontextmanager
 async def _open_for_reading(path: Path) -> AsyncIterator[Store]:
     with ExitStack() as cleanup:
-        connection = _checked(path, cleanup)
+        connection = checked(path, cleanup)
         if connection is None:
             yield EmptyStore(path)
         else:
@@ -110,10 +123,10 @@ async def _open_for_owner(path: Path, env: Environment, *, in_thread: bool) -> A
 
 
 def _opened(path: Path, env: Environment, *, in_thread: bool) -> SqliteStore:
-    """Open for the owner; the last act breaks the seal."""
+    """Open for the owner. The seal is broken once all was found as it should be."""
     with ExitStack() as checking:
         # Not by the owner's connection: closing that would move the log of a journal we refuse.
-        exists = _checked(path, checking) is not None
+        exists = checked(path, checking) is not None
     with told(path), ExitStack() as cleanup:
         if not exists:
             try:
@@ -130,13 +143,16 @@ def _opened(path: Path, env: Environment, *, in_thread: bool) -> SqliteStore:
         # macOS: without it a commit may rest in the drive's own cache. Elsewhere it does nothing.
         connection.execute(f"PRAGMA fullfsync = {'ON' if in_thread else 'OFF'}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        store = SqliteStore(connection, path, read_only=False, in_thread=in_thread)
         remove_durably(seal_of(path))
+        before = migrate(connection)
+        if before != SCHEMA_VERSION:
+            env.log.info("journal is brought up to date", file=str(path), schema_was=before)
+        store = SqliteStore(connection, path, read_only=False, in_thread=in_thread)
         store.on_close(cleanup.pop_all())
         return store
 
 
-def _checked(path: Path, cleanup: ExitStack) -> sqlite3.Connection | None:
+def checked(path: Path, cleanup: ExitStack) -> sqlite3.Connection | None:
     """Return a connection that changes nothing on the disk, or None where there is no journal.
 
     Raises:
