@@ -32,15 +32,15 @@ def space(request: pytest.FixtureRequest) -> str:
     return f"test:{request.node.name}"
 
 
-def opened(url: str, space: str, run: int = 1) -> OpenCache:
-    return plugin.prepare(url, space=space, run=run, entries=ENTRIES)
+def opened(url: str, space: str) -> OpenCache:
+    return plugin.prepare(url, space=space, entries=ENTRIES)
 
 
 def batch(
-    tables: dict[str, dict[str, str | bytes | None]], *seqs: int, reset: bool = False
+    tables: dict[str, dict[str, str | bytes | None]], *seqs: int, reset: bool = False, run: int = 1
 ) -> CacheBatch:
     entries = [CacheEntry(seq, {"seq": str(seq), "kind": "fill"}) for seq in seqs]
-    return CacheBatch(tables, entries, reset, 30.0)
+    return CacheBatch(run, tables, entries, reset, 30.0)
 
 
 async def write(connect: OpenCache, *batches: CacheBatch) -> None:
@@ -96,8 +96,8 @@ class TestBatches:
         self, redis_url: str, client: Any, space: str
     ) -> None:
         """Its records may be numbered from 1 again, and its clock may be behind."""
-        await write(opened(redis_url, space, run=9), batch({}, 7))
-        await write(opened(redis_url, space, run=5), batch({}, 1))
+        await write(opened(redis_url, space), batch({}, 7, run=9))
+        await write(opened(redis_url, space), batch({}, 1, run=5))
         entries = client.xrange(f"{space}:stream")
         assert ["9-7", "10-1"] == [number for number, _ in entries]
 
@@ -111,9 +111,9 @@ class TestOwners:
         """One that was frozen while another took over must not bring old values back."""
         status: dict[str, str | bytes | None]
         status = {"run": "2", "state": "running", "host": "box", "pid": "77"}
-        await write(opened(redis_url, space, run=2), batch({"status": status}))
+        await write(opened(redis_url, space), batch({"status": status}, run=2))
         with pytest.raises(CacheTaken, match="pid 77 on box"):
-            await write(opened(redis_url, space, run=1), batch({"orders": {"old": b"1"}}, 5))
+            await write(opened(redis_url, space), batch({"orders": {"old": b"1"}}, 5))
         assert not client.exists(f"{space}:orders")
         assert not client.exists(f"{space}:stream")
 
@@ -122,8 +122,8 @@ class TestOwners:
     ) -> None:
         """Its status stays for a day; a clock that was put back locks nobody out."""
         status: dict[str, str | bytes | None] = {"run": "2", "state": "stopped"}
-        await write(opened(redis_url, space, run=2), batch({"status": status}))
-        await write(opened(redis_url, space, run=1), batch({"orders": {"new": b"1"}}))
+        await write(opened(redis_url, space), batch({"status": status}, run=2))
+        await write(opened(redis_url, space), batch({"orders": {"new": b"1"}}))
         assert {"new": "1"} == client.hgetall(f"{space}:orders")
 
 

@@ -352,4 +352,4 @@ class TestConfiguration:
         """With those that there are."""
         settings = Settings.from_mapping({"cache": {"url": "rediz://h/0"}}, tmp_path)
         with pytest.raises(ConfigError, match=r"no cache of scheme 'rediz'.*redis"):
-            Plugins().connect_cache(settings, 1)
+            Plugins().connect_cache(settings)

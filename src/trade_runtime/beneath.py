@@ -41,8 +41,7 @@ async def beneath(runtime: Shown, plugins: Plugins) -> AsyncIterator[CacheManage
         ConfigError: a plug-in, its URL or its library is at fault. Nothing was opened.
     """
     settings = runtime.settings
-    run = runtime.clock.now_ns() // 1_000_000
-    connect = plugins.connect_cache(settings, run)
+    connect = plugins.connect_cache(settings)
     async with asyncio_loop(plugins.need_asyncio(settings)):
         if connect is None:
             yield None
@@ -52,7 +51,6 @@ async def beneath(runtime: Shown, plugins: Plugins) -> AsyncIterator[CacheManage
         async with open_cache(
             settings.cache,
             connect,
-            run,
             lambda over: status(runtime, "stopped" if over else runtime.phase),
             runtime.ladder,
             runtime.clock,

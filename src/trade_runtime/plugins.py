@@ -105,12 +105,8 @@ class Plugins:
             )
         return plugin
 
-    def connect_cache(self, settings: Settings, run: int) -> OpenCache | None:
+    def connect_cache(self, settings: Settings) -> OpenCache | None:
         """Return what connects to the cache that the settings name; None where they name none.
-
-        Args:
-            settings: the configuration.
-            run: the number of this run: higher for a later one.
 
         Raises:
             ConfigError: there is no such plug-in, or the URL or a library is at fault.
@@ -120,7 +116,7 @@ class Plugins:
             return None
         space = f"{cache.prefix}:{settings.runtime.name}"
         plugin = self.cache(cache.url)
-        return plugin.prepare(cache.url, space=space, run=run, entries=cache.stream_entries)
+        return plugin.prepare(cache.url, space=space, entries=cache.stream_entries)
 
     def need_asyncio(self, settings: Settings) -> bool:
         """Tell whether a plug-in that the settings name needs an asyncio loop beneath it.

@@ -37,7 +37,7 @@ class MemoryCache:
     def plugin(self) -> CachePlugin:
         return CachePlugin(self._prepare)
 
-    def _prepare(self, url: str, *, space: str, run: int, entries: int) -> OpenCache:
+    def _prepare(self, url: str, *, space: str, entries: int) -> OpenCache:
         return self._connect
 
     @asynccontextmanager

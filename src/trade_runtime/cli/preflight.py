@@ -110,7 +110,7 @@ async def examine(
     with _told(lines):
         plugins.store(settings.store.url)
     with _told(lines):
-        plugins.connect_cache(settings, run=0)
+        plugins.connect_cache(settings)
     with _told(lines):
         check_data_dir(settings.runtime.data_dir, "runtime.data_dir")
     venues: dict[VenueName, tuple[VenuePlugin, Any]] = {}

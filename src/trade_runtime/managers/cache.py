@@ -80,16 +80,14 @@ class CacheManager:
     Args:
         settings: how often, and how long to wait.
         connect: opens a connection.
-        run: the number of this run.
         status: tells how the runtime is; its argument says whether it is over.
-        clock: for the heartbeat.
+        clock: for the heartbeat, and for the number of this run.
     """
 
     def __init__(
         self,
         settings: CacheSettings,
         connect: OpenCache,
-        run: int,
         status: Callable[[bool], Mapping[str, str]],
         clock: Clock,
     ) -> None:
@@ -108,7 +106,7 @@ class CacheManager:
         """A defect of ours: it writes nothing more."""
         self._settings = settings
         self._connect = connect
-        self._run = run
+        self._run = 0
         self._status = status
         self._clock = clock
         self._state: Journalled | None = None
@@ -122,6 +120,8 @@ class CacheManager:
     def begin(self, state: Journalled) -> None:
         """The state is owned and read back: show it from now on."""
         self._state = state
+        # Only now: a standby that was started first is the later run all the same.
+        self._run = self._clock.now_ns() // 1_000_000
         for order in state.trading.live():
             self.spool.put("orders", order.id, order)
         for position in state.trading.ledger:
@@ -216,7 +216,7 @@ class CacheManager:
             value = None if source is None else encode(source)
             tables.setdefault(table, {})[field] = value
         entries = [_entry(seq, shown) for seq, shown in taken.events]
-        return CacheBatch(tables, entries, taken.reset, expiry_secs)
+        return CacheBatch(self._run, tables, entries, taken.reset, expiry_secs)
 
     def _whole(self, status: Mapping[str, str]) -> Mapping[str, str]:
         assert self._state is not None
@@ -340,7 +340,6 @@ def _entry(seq: int, shown: Shown) -> CacheEntry:
 async def open_cache(
     settings: CacheSettings,
     connect: OpenCache,
-    run: int,
     status: Callable[[bool], Mapping[str, str]],
     ladder: Ladder,
     clock: Clock,
@@ -355,13 +354,12 @@ async def open_cache(
     Args:
         settings: how often, and how long to wait.
         connect: opens a connection.
-        run: the number of this run: higher for a later one.
         status: tells how the runtime is; its argument says whether it is over.
         ladder: of the stop.
         clock: for the heartbeat.
         flush: whether to write a last time at the stop.
     """
-    manager = CacheManager(settings, connect, run, status, clock)
+    manager = CacheManager(settings, connect, status, clock)
 
     async def close() -> None:
         await manager.finish(layer, ladder, flush=flush)

@@ -27,6 +27,7 @@ class CacheBatch:
     """What is written at once: others see all of it or nothing.
 
     Attributes:
+        run: the number of the run that writes: higher for one that took the state over later.
         tables: by name (`orders`, `status`, ...): fields and values. A value of None takes the
             field away.
         entries: of the stream, in order. One that is there already, by its number, stays as it is.
@@ -34,6 +35,7 @@ class CacheBatch:
         expiry_secs: how long the tables stay if nothing is written any more.
     """
 
+    run: int
     tables: Mapping[str, Mapping[str, str | bytes | None]]
     entries: Sequence[CacheEntry]
     reset: bool
@@ -65,7 +67,7 @@ class OpenCache(Protocol):
 class PrepareCache(Protocol):
     """The call signature of `CachePlugin.prepare`."""
 
-    def __call__(self, url: str, *, space: str, run: int, entries: int) -> OpenCache:
+    def __call__(self, url: str, *, space: str, entries: int) -> OpenCache:
         """Read the URL; nothing is connected yet."""
 
 
@@ -75,9 +77,8 @@ class CachePlugin:
 
     Attributes:
         prepare: reads the whole URL and says how to connect. `space` is what every name there
-            begins with, `run` a number that is higher for each later run of the same runtime, and
-            `entries` how many the stream keeps, about. Raises ConfigError where the URL, or a
-            library, is at fault.
+            begins with, and `entries` how many the stream keeps, about. Raises ConfigError where
+            the URL, or a library, is at fault.
         asyncio: it needs an asyncio loop, as `StorePlugin.asyncio` says.
     """
 

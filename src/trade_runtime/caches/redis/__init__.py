@@ -16,7 +16,7 @@ __all__ = ["plugin"]
 MISSING = "cache.url: needs libraries that are not installed: pip install 'trade-runtime[redis]'"
 
 
-def _prepare(url: str, *, space: str, run: int, entries: int) -> OpenCache:
+def _prepare(url: str, *, space: str, entries: int) -> OpenCache:
     try:
         import redis.asyncio  # noqa: F401, PLC0415 - for those alone who have a cache
         import trio_asyncio  # noqa: F401, PLC0415
@@ -24,7 +24,7 @@ def _prepare(url: str, *, space: str, run: int, entries: int) -> OpenCache:
         raise ConfigError(MISSING) from None
     from trade_runtime.caches.redis.cache import Server  # noqa: PLC0415
 
-    return Server(url, space, run, entries).connect
+    return Server(url, space, entries).connect
 
 
 plugin = CachePlugin(prepare=_prepare, asyncio=True)

@@ -29,21 +29,19 @@ TOO_SMALL: Final = "equal or smaller"
 
 
 class Server:
-    """A server by its URL, and the names of one run there.
+    """A server by its URL, and the names of one runtime there.
 
     Args:
         url: `redis://USER:PASSWORD@HOST:PORT/DB`, or `rediss://`.
         space: what every key begins with.
-        run: the number of the run: higher for a later one.
         entries: how many the stream keeps, about.
 
     Raises:
         ConfigError: the URL is at fault; the message holds no part of it.
     """
 
-    def __init__(self, url: str, space: str, run: int, entries: int) -> None:
+    def __init__(self, url: str, space: str, entries: int) -> None:
         self.space = space
-        self.run = run
         self.entries = entries
         self.epoch: int | None = None
         """The first half of the numbers of this run's entries, once the stream was looked at."""
@@ -70,17 +68,7 @@ class Server:
             CacheError: there is no connection.
         """
         async with dial(self._options, tls=self._tls) as wire:
-            if self.epoch is None:
-                self.epoch = await self._begin(wire)
-            yield RedisCache(self, wire, self.epoch)
-
-    async def _begin(self, wire: Wire) -> int:
-        """Return a number for this run's entries that is above those that are there."""
-        (last,) = await wire.ask(("XREVRANGE", self.key("stream"), "+", "-", "COUNT", 1))
-        if isinstance(last, Exception):
-            raise CacheError(str(last))
-        there = int(last[0][0].partition(b"-")[0]) if last else 0
-        return max(self.run, there + 1)
+            yield RedisCache(self, wire)
 
     def key(self, name: str) -> str:
         """Return the whole name of a table or of the stream."""
@@ -90,10 +78,9 @@ class Server:
 class RedisCache:
     """One connection, as `protocols.Cache` asks."""
 
-    def __init__(self, server: Server, wire: Wire, epoch: int) -> None:
+    def __init__(self, server: Server, wire: Wire) -> None:
         self._server = server
         self._wire = wire
-        self._epoch = epoch
 
     async def write(self, batch: CacheBatch) -> None:
         """Write a batch.
@@ -102,8 +89,10 @@ class RedisCache:
             CacheTaken: a later run of the name writes there.
             CacheError: it was not written, or nobody knows.
         """
-        await self._may_write()
-        commands = self._commands(batch)
+        await self._may_write(batch.run)
+        if self._server.epoch is None:
+            self._server.epoch = await self._begin(batch.run)
+        commands = self._commands(batch, self._server.epoch)
         *queued, done = await self._wire.ask(("MULTI",), *commands, ("EXEC",))
         for reply in queued:  # what is refused here (no memory) keeps all the rest from happening
             if isinstance(reply, Exception):
@@ -116,7 +105,16 @@ class RedisCache:
             if isinstance(reply, ResponseError) and TOO_SMALL not in str(reply):
                 raise CacheError(str(reply))
 
-    async def _may_write(self) -> None:
+    async def _begin(self, run: int) -> int:
+        """Return a number for a run's entries that is above those that are there."""
+        stream = self._server.key("stream")
+        (last,) = await self._wire.ask(("XREVRANGE", stream, "+", "-", "COUNT", 1))
+        if isinstance(last, Exception):
+            raise CacheError(str(last))
+        there = int(last[0][0].partition(b"-")[0]) if last else 0
+        return max(run, there + 1)
+
+    async def _may_write(self, own: int) -> None:
         status = self._server.key("status")
         watching, owner = await self._wire.ask(
             ("WATCH", status), ("HMGET", status, "run", "state", "host", "pid")
@@ -125,10 +123,10 @@ class RedisCache:
             if isinstance(reply, Exception):
                 raise CacheError(str(reply))
         run, state, host, pid = (part.decode() if part else "" for part in owner)
-        if run.isdecimal() and int(run) > self._server.run and state != "stopped":
+        if run.isdecimal() and int(run) > own and state != "stopped":
             raise CacheTaken(f"a later run of this name writes there: pid {pid} on {host}")
 
-    def _commands(self, batch: CacheBatch) -> list[Command]:
+    def _commands(self, batch: CacheBatch, epoch: int) -> list[Command]:
         key = self._server.key
         commands: list[Command] = []
         if batch.reset and batch.tables:
@@ -144,7 +142,7 @@ class RedisCache:
         stream = key("stream")
         for entry in batch.entries:
             told = [part for item in entry.fields.items() for part in item]
-            number = f"{self._epoch}-{entry.seq}"
+            number = f"{epoch}-{entry.seq}"
             limit = ("MAXLEN", "~", self._server.entries)
             commands.append(("XADD", stream, *limit, number, *told))
         if batch.entries:
