@@ -14,7 +14,9 @@ from typing import Any, ClassVar
 
 from trade_runtime.machines import amends
 from trade_runtime.machines.exposure import Exposure
+from trade_runtime.machines.indexes import keep, keep_in
 from trade_runtime.machines.ledger import Ledger, Position
+from trade_runtime.machines.memories import Memories
 from trade_runtime.machines.order import (
     CLOSING_INPUT,
     InvalidTransition,
@@ -49,30 +51,13 @@ from trade_runtime.model.records import (
     ProfitMarked,
     RuntimeStarted,
     RuntimeStopped,
+    StrategySaved,
     StrategyStopped,
     TradingHalted,
 )
 
 MAX_GIVEN_UP = 1_000
 """Orders that may have left and that the venue then did not know: the latest are kept in mind."""
-
-
-def _keep(index: dict[ClientOrderId, Order], order: Order) -> None:
-    """Have an index hold an order exactly while it is live."""
-    if order.is_live:
-        index[order.id] = order
-    else:
-        index.pop(order.id, None)
-
-
-def _keep_in(
-    groups: dict[Any, dict[ClientOrderId, Order]], name: ClientOrderId | str, order: Order
-) -> None:
-    """The same in one of several indexes; one that is empty is forgotten."""
-    members = groups.setdefault(name, {})
-    _keep(members, order)
-    if not members:
-        del groups[name]
 
 
 class TradingState:
@@ -111,6 +96,8 @@ class TradingState:
         realised, before fees. Set by who keeps the fills."""
         self.profits = Profits()
         """What the limits on losses count from."""
+        self.memories = Memories()
+        """What strategies saved."""
 
     def apply(self, event: JournalEvent) -> Order | None:
         """Fold an event in; return the order it is about, if it is about one that is in mind.
@@ -169,7 +156,7 @@ class TradingState:
         for p in sorted(traded, key=lambda p: (p.strategy, p.instrument)):
             fees = sorted(p.fees.items())
             lines.append(f"{p!r} {p.realised} {fees} {p.opened_ns}")
-        lines += [f"{self.latch}", *self.profits.lines()]
+        lines += [f"{self.latch}", *self.profits.lines(), *self.memories.lines()]
         return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     def _started(self, event: RuntimeStarted) -> None:
@@ -194,6 +181,9 @@ class TradingState:
 
     def _marked(self, event: ProfitMarked) -> None:
         self.profits.marks[event.currency] = event
+
+    def _saved(self, event: StrategySaved) -> None:
+        self.memories.save(event)
 
     def _told(self, event: object) -> None:
         """Take an event that changes nothing here; the journal keeps it for who reads it."""
@@ -330,6 +320,8 @@ class TradingState:
             self.stop_price.pop(key, None)
             self.declared.pop(key, None)
         self._changed(order)
+        if self.memories:
+            self.memories.filled(order.strategy, fill)
         if self.on_fill is not None:
             self.on_fill(fill, order, position, gained)
         return order
@@ -337,13 +329,13 @@ class TradingState:
     def _changed(self, order: Order) -> None:
         self.exposure.order_changed(order)
         spec = order.spec
-        _keep(self._own(order.strategy), order)
+        keep(self._own(order.strategy), order)
         if spec.protective and not spec.emulated and order.state is not OrderState.HELD:
-            _keep(self._stops.setdefault((spec.strategy, spec.instrument), {}), order)
+            keep(self._stops.setdefault((spec.strategy, spec.instrument), {}), order)
         if spec.parent is not None:
-            _keep_in(self.children, spec.parent, order)
+            keep_in(self.children, spec.parent, order)
         if spec.oco:
-            _keep_in(self.groups, spec.oco, order)
+            keep_in(self.groups, spec.oco, order)
         if not order.settled:
             return
         if order.state is OrderState.DROPPED and order.may_have_left:
@@ -390,6 +382,7 @@ class TradingState:
         OrderReleased: _released,
         TradingHalted: _told,
         StrategyStopped: _told,
+        StrategySaved: _saved,
         RuntimeStopped: _stopped,
         LatchSet: _latch_set,
         LatchCleared: _latch_cleared,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 
@@ -70,6 +70,25 @@ def _fold(state: TradingState, batch: Sequence[Record], last: str, seq: int) -> 
             raise StoreDamaged(f"record {record.seq} ({record.kind}): {error}") from None
 
 
+def in_batches(
+    records: Sequence[Record], rows: int, joined: Sequence[tuple[int, int]]
+) -> Iterator[Sequence[Record]]:
+    """Give records in batches of `rows`, or of more where the numbers of a pair, and what is
+    between them, would be parted.
+    """
+    first, pairs = 0, iter(joined)
+    pair = next(pairs, None)
+    while first < len(records):
+        end = min(first + rows, len(records))
+        last = records[end - 1].seq
+        while pair is not None and pair[1] <= last:
+            pair = next(pairs, None)
+        if pair is not None and pair[0] <= last:
+            end += pair[1] - last
+        yield records[first:end]
+        first = end
+
+
 class StateManager:
     """Holds the journal. Made by `open_state`."""
 
@@ -88,12 +107,16 @@ class StateManager:
         """Told after each commit up to which record all is durable. Set by the orders layer."""
         self.on_failed: Callable[[StoreError], None] = lambda error: None
         """Told once when the store fails. Set by the runtime."""
+        self.before_commit: Callable[[], None] = lambda: None
+        """Called before what waits is committed; what it records goes with it. Set by the keeper
+        of the strategies' states."""
         self._store = store
         self._settings = settings
         self._clock = clock
         self._digest = GENESIS
         self._seq = 0
         self._queue: list[Record] = []
+        self._joined: list[tuple[int, int]] = []
         self._queued = trio.Event()
         self._now = trio.Event()
         self._committed = trio.Event()
@@ -109,6 +132,21 @@ class StateManager:
     def backlog(self) -> int:
         """How many records wait for their commit."""
         return len(self._queue)
+
+    @property
+    def crowded(self) -> bool:
+        """As many records wait as one transaction is to have."""
+        return len(self._queue) >= self._settings.batch_rows
+
+    def join(self, first: int) -> None:
+        """Have the records from `first` to the last one committed in one transaction, or not at
+        all.
+
+        Args:
+            first: its number; at or below that of a record that waits, and above the last one of
+                the call before.
+        """
+        self._joined.append((first, self._seq))
 
     async def load(self) -> None:
         """Read the journal back, before anything trades.
@@ -161,10 +199,12 @@ class StateManager:
             await self._commit()
 
     async def _commit(self) -> None:
+        self.before_commit()
         waiting, self._queue = self._queue, []
-        rows = self._settings.batch_rows
-        for first in range(0, len(waiting), rows):  # more than one where the disk was slow
-            await self._append(waiting[first : first + rows])
+        joined, self._joined = self._joined, []
+        # More than one where the disk was slow.
+        for batch in in_batches(waiting, self._settings.batch_rows, joined):
+            await self._append(batch)
         self._committed.set()
         self._committed = trio.Event()
 

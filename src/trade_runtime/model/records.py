@@ -139,6 +139,31 @@ class StrategyStopped(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+class StateFormat(StrEnum):
+    """How a saved state is written: not at all, as base64, or as JSON with tags."""
+
+    NONE = "none"
+    BYTES = "bytes"
+    MAPPING = "mapping"
+
+
+class StrategySaved(msgspec.Struct, frozen=True, gc=False):
+    """A strategy's own state, which knows every fill of it that stands before.
+
+    Attributes:
+        strategy: its name.
+        version: the `state_version` of the class that saved it.
+        format: how `payload` is to be read; `none` where its state is kept from here on and it has
+            saved none yet.
+        payload: the state.
+    """
+
+    strategy: StrategyName
+    version: int
+    format: StateFormat
+    payload: str
+
+
 class RuntimeStopped(msgspec.Struct, frozen=True, gc=False):
     """The process gave the journal up, in order; the report of the stop has the details."""
 
@@ -168,6 +193,7 @@ JournalEvent = (
     | ProfitMarked
     | TradingHalted
     | StrategyStopped
+    | StrategySaved
     | RuntimeStopped
 )
 
@@ -193,6 +219,7 @@ KINDS: dict[type, str] = {
     ProfitMarked: "profit",
     TradingHalted: "halt",
     StrategyStopped: "strategy",
+    StrategySaved: "strategy_state",
     RuntimeStopped: "stop",
 }
 """The `kind` of a journal record by the class of its payload."""

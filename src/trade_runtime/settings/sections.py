@@ -135,6 +135,7 @@ class StoreSettings:
         durability: `process` survives `kill -9`, `power` also the loss of power.
         batch_rows: the most records of one transaction.
         commit_secs: how long a record that can be asked of the venue again may wait for company.
+        save_secs: how often strategies are asked for their states, besides with their fills.
     """
 
     url: str = attrs.field(
@@ -145,6 +146,7 @@ class StoreSettings:
     durability: Durability = attrs.field(default="process", validator=one_of(Durability))
     batch_rows: int = attrs.field(default=100, validator=whole(least=1))
     commit_secs: float = attrs.field(default=1.0, validator=positive)
+    save_secs: float = attrs.field(default=60.0, validator=positive)
 
     @property
     def scheme(self) -> str:
