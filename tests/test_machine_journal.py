@@ -30,6 +30,8 @@ from trade_runtime.model.records import (
     ProfitMarked,
     RuntimeStarted,
     RuntimeStopped,
+    StateFormat,
+    StrategySaved,
     StrategyStopped,
     TradingHalted,
     TradingMode,
@@ -60,6 +62,7 @@ EVENTS: list[JournalEvent] = [
     ProfitMarked(Currency("USDT"), 20_000, Decimal("1.5"), Decimal(2)),
     TradingHalted("SIGTERM"),
     StrategyStopped(StrategyName("maker"), "failed", "ValueError: oops"),
+    StrategySaved(StrategyName("maker"), 2, StateFormat.MAPPING, '{"größe":{"$decimal":"0.10"}}'),
     RuntimeStopped("SIGTERM", "clean"),
 ]
 

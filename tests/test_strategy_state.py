@@ -11,6 +11,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.backtests import ONE as ONE_PAPER
+from tests.support.backtests import Script, quote
+from tests.support.backtests import run as run_script
 from tests.support.schedule import virtual
 from tests.support.values import ETH
 from tests.support.world import Hand, World
@@ -325,3 +328,39 @@ def test_batches_part_nothing_that_belongs_together(
     for batch in batches:
         assert not any(a <= batch[-1].seq < b for a, b in joined)
         assert len(batch) <= rows + 4
+
+
+class TestBacktest:
+    """Where no state is kept."""
+
+    class Kept(Script):
+        """Says what was called."""
+
+        extra: Any = None
+
+        def __init__(self, *steps: Any) -> None:
+            super().__init__(*steps)
+            self.calls: list[str] = []
+
+        def on_save(self) -> dict[str, Any]:
+            self.calls.append("save")
+            return {"extra": self.extra}
+
+        def on_load(self, state: Any) -> None:
+            self.calls.append("load")
+
+    def test_it_saves_once_at_the_end(self) -> None:
+        """So that on_save is exercised; nothing is loaded."""
+        strategy = self.Kept(lambda trader: trader.market(ONE_PAPER, "buy", "1"))
+        result = run_script(strategy, [quote(0, 100), quote(1, 101), quote(2, 102)])
+        assert ["save"] == strategy.calls
+        assert ["stopped"] == [one.outcome for one in result.strategies]
+        assert 1 == len(result.fills)
+
+    def test_a_state_that_could_not_be_kept_is_found(self) -> None:
+        """Before it is in a live run that it is found."""
+        strategy = self.Kept()
+        strategy.extra = object()
+        (one,) = run_script(strategy, [quote(0, 100)]).strategies
+        assert "failed" == one.outcome
+        assert "on_save: extra holds" in one.detail

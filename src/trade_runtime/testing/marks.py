@@ -106,8 +106,9 @@ def _journal(world: World, evidence: Evidence, reached: dict[str, None]) -> None
             ordered = False
         elif isinstance(event, OrderSpec):
             ordered = ordered or not event.protective
-        elif isinstance(event, StrategySaved):
-            if not ordered and event.format is not StateFormat.NONE:
-                reached[TOLD_AGAIN] = None  # before any strategy could have traded
+        elif (
+            isinstance(event, StrategySaved) and event.format is not StateFormat.NONE
+        ) and not ordered:  # before any strategy could have traded
+            reached[TOLD_AGAIN] = None
     if any(spec.protective and one not in world.asked for one, spec in evidence.intents.items()):
         reached[STOP_PLACED_FOR_IT] = None
