@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import product
 from pathlib import Path
 
 import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
-SWEEP_SCENARIO = "smoke"
+SWEEP_SCENARIOS = ("smoke", "bracket", "bracket_no_groups")
 SWEEP_FAULTS = "cancel,sigterm,kill"
 SWEEP_SEED = 1
 SWEEP_STRIDE = 1
@@ -75,16 +76,16 @@ def tests(session: nox.Session) -> None:
     python(session, "-m", "pytest", *args)
 
 
-def run_sweep(session: nox.Session, *, stride: int, seed: int, mutant: str | None = None) -> str:
-    """Run one sweep and return its last line, which is JSON."""
-    mutant_args = ["--mutant", mutant] if mutant else []
+def run_sweep(
+    session: nox.Session, *which: str, stride: int, seed: int, mutant: bool = False
+) -> str:
+    """Run one sweep, of a scenario or of a mutant in its own; return a mutant's line of JSON."""
     output = session.run(
         sys.executable,
         *("-m", "trade_runtime", "sweep", "--json"),
-        *("--scenario", SWEEP_SCENARIO, "--faults", SWEEP_FAULTS),
-        *("--stride", str(stride), "--seed", str(seed)),
-        *mutant_args,
-        silent=bool(mutant),
+        *which,
+        *("--faults", SWEEP_FAULTS, "--stride", str(stride), "--seed", str(seed)),
+        silent=mutant,
         success_codes=[1] if mutant else [0],  # 1: a violation was found
     )
     return str(output).strip().splitlines()[-1] if mutant else ""
@@ -100,7 +101,8 @@ def run_mutants(session: nox.Session, *, stride: int, seed: int) -> None:
         session.error("there is no broken variant: nothing shows that the sweep can fail")
     for mutant in mutants:
         # An exit code of 1 may also be a crash, so the count of violations decides.
-        verdict = json.loads(run_sweep(session, stride=stride, seed=seed, mutant=mutant))
+        told = run_sweep(session, "--mutant", mutant, stride=stride, seed=seed, mutant=True)
+        verdict = json.loads(told)
         if not verdict["violations"]:
             session.error(f"the sweep did not catch {mutant}")
         session.log(f"caught {mutant}: {verdict['runs']} runs")
@@ -108,16 +110,17 @@ def run_mutants(session: nox.Session, *, stride: int, seed: int) -> None:
 
 @nox.session
 def sweep(session: nox.Session) -> None:
-    """Stop the smoke scenario in every way at every step; catch every broken variant."""
-    run_sweep(session, stride=SWEEP_STRIDE, seed=SWEEP_SEED)
+    """Stop each scenario in every way at every step; catch every broken variant."""
+    for scenario in SWEEP_SCENARIOS:
+        run_sweep(session, "--scenario", scenario, stride=SWEEP_STRIDE, seed=SWEEP_SEED)
     run_mutants(session, stride=MUTANT_STRIDE, seed=SWEEP_SEED)
 
 
 @nox.session(name="sweep-full")
 def sweep_full(session: nox.Session) -> None:
     """Sweep every step under ten seeds, and every broken variant at every step."""
-    for seed in range(1, 11):
-        run_sweep(session, stride=1, seed=seed)
+    for scenario, seed in product(SWEEP_SCENARIOS, range(1, 11)):
+        run_sweep(session, "--scenario", scenario, stride=1, seed=seed)
     run_mutants(session, stride=1, seed=SWEEP_SEED)
 
 

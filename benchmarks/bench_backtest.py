@@ -3,7 +3,7 @@
     python benchmarks/bench_backtest.py --peers FOLDER
 
 FOLDER has an environment of its own for each version, `v1` and `v2`; `--install` makes those that
-are missing, with Python 3.12. Without peers, ours alone is measured. Each run is a process of its
+are missing, with `--python`. Without peers, ours alone is measured. Each run is a process of its
 own, in turns, and reports the time of its event loop alone. Ends with exit code 1 where the engines
 do not come to the same.
 """
@@ -33,6 +33,12 @@ IN_TURN = ("0.01", "-0.01")
 FLIPS = ("0.01", "0.02", "-0.05", "0.03", "-0.02", "-0.04", "0.06", "-0.01")
 """The position grows, shrinks, and turns from long to short and back; eight orders make it flat."""
 FLIPS_ORDERS = 4_000
+RESTING_TICKS = (1, 7, 40)
+"""How far from the market orders with a limit rest."""
+SEVERAL = ("ours", "v2")
+"""Who can be compared where one quote reaches several orders. In NautilusTrader 1 a fill moves the
+market to its price until the next quote, and so hides it from orders that lie farther.
+"""
 SLOW_SECS = 60.0
 """A run that takes longer is not repeated."""
 GROWTH = (1_000, 10_000, 100_000, 1_000_000)
@@ -45,9 +51,10 @@ Engines = Mapping[str, Callable[[Task], Run]]
 def measure(tiny: bool, given: argparse.Namespace) -> dict[str, Any]:
     """Measure everything."""
     quotes, rounds = (2_000, 1) if tiny else (given.quotes, given.rounds)
+    installer = given.python if given.install else None
     peers = {
         name: partial(peers_own, python, name)
-        for name, python in interpreters(given.peers, install=given.install).items()
+        for name, python in interpreters(given.peers, install=installer).items()
     }
     engines: Engines = {"ours": partial(ours, fills=bool(peers)), **peers}
     with tempfile.TemporaryDirectory(prefix="bench-") as made:
@@ -57,12 +64,18 @@ def measure(tiny: bool, given: argparse.Namespace) -> dict[str, Any]:
         for point in points:
             point["us_per_order"] = _us_per_order(point, points[0])
         flips = _flips(engines, ticks) if peers else {}
+        resting = [
+            _resting(engines, ticks, away, alone)
+            for away in (RESTING_TICKS if peers else ())
+            for alone in (True, False)
+        ]
         growth = [_growth(Path(made), orders, rounds) for orders in _sizes(tiny, given.growth)]
     return {
         "versions": {name: VERSIONS[name] for name in peers},
         "quotes": quotes,
         "points": points,
         "flips": flips,
+        "resting": resting,
         "growth": growth,
     }
 
@@ -110,6 +123,14 @@ def _flips(engines: Engines, ticks: Path) -> dict[str, Any]:
     return _against({name: engine(task) for name, engine in engines.items()})
 
 
+def _resting(engines: Engines, ticks: Path, away: int, alone: bool) -> dict[str, Any]:
+    """Compare orders with a limit that rest until the market reaches them."""
+    task = Task(ticks, PER_QUOTES // FLIPS_ORDERS, FLIPS, away, alone)
+    progress(f"{'one order rests' if alone else 'orders rest'} {away} ticks away")
+    runs = {name: engine(task) for name, engine in engines.items() if alone or name in SEVERAL}
+    return {"ticks_away": away, "alone": alone, "against": _against(runs)}
+
+
 def _against(runs: Mapping[str, Run]) -> dict[str, Any]:
     return {n: compared(runs["ours"], theirs) for n, theirs in runs.items() if n != "ours"}
 
@@ -141,9 +162,13 @@ def _growth(folder: Path, orders: int, rounds: int) -> dict[str, Any]:
 def _disagreements(found: Mapping[str, Any]) -> list[str]:
     """Return where the engines do not come to the same."""
     every = [(f"{p['orders_per_100000']} orders", p["against"]) for p in found["points"]]
+    resting = [
+        (f"{r['ticks_away']} ticks away, alone: {r['alone']}", r["against"])
+        for r in found["resting"]
+    ]
     return [
         f"{where}, {name}: {against[name]}"
-        for where, against in (*every, ("flips", found["flips"]))
+        for where, against in (*every, ("flips", found["flips"]), *resting)
         for name in against
         if not agrees(against[name])
     ]
@@ -154,6 +179,7 @@ def main() -> None:
     options = parser()
     options.add_argument("--peers", type=Path, metavar="FOLDER", help="environments v1 and v2")
     options.add_argument("--install", action="store_true", help="make those that are missing")
+    options.add_argument("--python", default="python3.12", help="what --install makes them with")
     options.add_argument("--quotes", type=int, default=PER_QUOTES, help="of a run")
     options.add_argument("--rounds", type=int, default=5, help="each engine runs so often")
     options.add_argument("--growth", type=int, default=max(GROWTH), help="most orders of a run")

@@ -41,6 +41,22 @@ def test_the_same_books_agree() -> None:
     assert "examples" not in found
 
 
+def test_the_order_of_one_instant_is_open() -> None:
+    """Two fills of one quote are told by one engine as they came, by the other as they were asked
+    for.
+    """
+    fills = [traded(1, "buy", "0.01", "100"), traded(1, "buy", "0.02", "99")]
+    one, other = (attrs.evolve(RUN, fills=told) for told in (fills, fills[::-1]))
+    assert 0 == compared(one, other)["fills_differing"]
+
+
+@pytest.mark.parametrize(("theirs", "off"), [("0.01798001", 0.0), ("0.01798002", -2e-8)])
+def test_a_profit_is_as_near_as_its_rounding_leaves_it(theirs: str, off: float) -> None:
+    """Two fills, each rounded by half a step at most, come to one step; more is a difference."""
+    other = attrs.evolve(RUN, net_pnl=Decimal(theirs))
+    assert off == compared(RUN, other)["net_pnl_off"]
+
+
 @pytest.mark.parametrize(
     "other",
     [

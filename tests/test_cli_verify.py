@@ -40,6 +40,7 @@ def test_a_journal_that_does_not_exist_is_in_order(world: World) -> None:
     assert {
         "ok": True,
         "records": 0,
+        "removed": 0,
         "clean": True,
         "open_intents": [],
         "positions": [],

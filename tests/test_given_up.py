@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tests.support.values import fill, spec
-from trade_runtime.machines import trading_state
+from trade_runtime.machines import order_index
 from trade_runtime.machines.order import OrderState
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.ids import ClientOrderId, InstrumentId
@@ -48,10 +48,10 @@ def test_its_fill_counts() -> None:
 def test_only_the_latest_are_kept_in_mind() -> None:
     """The number of orders that were given up does not grow for ever."""
     state = started()
-    for number in range(1, trading_state.MAX_GIVEN_UP + 11):
+    for number in range(1, order_index.MAX_GIVEN_UP + 11):
         give_up(state, 10**6 + number)
 
-    assert trading_state.MAX_GIVEN_UP == len(state.orders)
+    assert order_index.MAX_GIVEN_UP == len(state.orders)
     assert Decimal(0) == state.exposure.worst(*_key())
 
 

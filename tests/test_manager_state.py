@@ -19,8 +19,10 @@ from trade_runtime.lifecycle.clock import TrioClock
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.machines.journal import make_record
 from trade_runtime.machines.order import InvalidTransition
+from trade_runtime.managers import journal
 from trade_runtime.managers import state as state_module
-from trade_runtime.managers.state import PROOFREAD_SECS, StateManager, open_state, replay
+from trade_runtime.managers.journal import replay
+from trade_runtime.managers.state import PROOFREAD_SECS, StateManager, open_state
 from trade_runtime.model.ids import ClientOrderId
 from trade_runtime.model.records import (
     OrderSent,
@@ -323,14 +325,14 @@ class TestRestart:
     @virtual
     async def test_a_long_journal_is_read_in_pieces(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Others get their turn in between."""
-        monkeypatch.setattr(state_module, "READ_BATCH", 7)
+        monkeypatch.setattr(journal, "READ_BATCH", 7)
         desk = Desk()
         async with desk.open() as state:
             for number in range(50):
                 state.record(note(number))
         async with desk.disk.store(read_only=True) as store:
-            _, seq, digest = await replay(store)
-        assert (52, desk.disk.records[-1].digest) == (seq, digest)
+            found = await replay(store)
+        assert (52, desk.disk.records[-1].digest) == (found.seq, found.digest)
 
     @virtual
     async def test_a_new_journal_gets_a_tag_of_its_own(self) -> None:

@@ -117,7 +117,7 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     journal = await sealed(tmp_path)
     edit(journal, "UPDATE meta SET value = '7' WHERE key = 'schema_version'")
     text = await refusal(tmp_path)
-    assert "its schema version is 7, this one knows up to 1" in text
+    assert "its schema version is 7, this one knows up to 2" in text
     await seal.write_seal(journal)
     assert await refusal(tmp_path) == text
 

@@ -19,11 +19,11 @@ from tests.support.values import ETH
 from tests.support.world import Hand, World
 from tests.test_runtime_restart import QUIET, live_until_killed
 from trade_runtime.errors import ConfigError
-from trade_runtime.managers.state import in_batches
+from trade_runtime.managers.state import PROOFREAD_SECS, in_batches
 from trade_runtime.managers.strategies import check_strategies
 from trade_runtime.model.events import Fill
 from trade_runtime.model.orders import OrderSpec
-from trade_runtime.model.records import StateFormat, StrategySaved
+from trade_runtime.model.records import StateFormat, StrategySaved, TradingHalted
 from trade_runtime.testing.stores import make_records
 
 
@@ -272,6 +272,29 @@ async def test_a_renamed_strategy_begins_anew(tmp_path: Path) -> None:
         assert ["start"] == other.calls
     async with world.open(back):
         assert "mine" == back.extra
+
+
+@virtual
+async def test_a_snapshot_has_it(tmp_path: Path) -> None:
+    """It outlives the record that it was written in, with the fills that it is owed."""
+    world, hand, again = World(tmp_path), Counting(), Counting()
+    small = {"snapshot_records": 1, "keep_records": 1}
+
+    class Clumsy(Counting):
+        def on_fill(self, fill: Fill) -> None:
+            raise ValueError("clumsy")
+
+    async with world.open(hand, store=small, prices=QUIET):
+        hand.extra = Decimal("1.50")
+    async with world.open(Clumsy(), store=small, prices=QUIET) as runtime:
+        runtime.hosts[0].strategy.trader.market(ETH, "buy", "1")
+        for _ in range(4):
+            await trio.sleep(PROOFREAD_SECS * 1.1)
+            runtime.state.record(TradingHalted("something"))  # type: ignore[union-attr]
+    assert not saved(world)
+    async with world.open(again, store=small, prices=QUIET):
+        assert ["load", "fill", "save", "start"] == again.calls
+        assert "1.50" == str(again.extra)
 
 
 @virtual

@@ -16,13 +16,17 @@ from trade_runtime.cli.sweep import sweep_command
 from trade_runtime.testing.life import plain_signals, run_life
 from trade_runtime.testing.mutants import MUTANTS
 from trade_runtime.testing.oracle import judge
-from trade_runtime.testing.scenarios import SCENARIOS
+from trade_runtime.testing.scenarios import SCENARIOS, Scenario
 from trade_runtime.testing.sweep import FAULTS, sweep, until_found
 from trade_runtime.testing.world import World
 
 SMOKE = SCENARIOS["smoke"]
 
+BRACKETS = [SCENARIOS["bracket"], SCENARIOS["bracket_no_groups"]]
+
 REQUIRED_MUTANTS = {
+    "siblings_left",
+    "amend_before_journal",
     "send_before_journal",
     "unshielded_close",
     "plain_nurseries",
@@ -57,10 +61,38 @@ def test_undisturbed_runs_keep_their_promises(seed: int) -> None:
     assert [] == judge(world)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", BRACKETS, ids=lambda one: one.name)
+def test_a_strided_sweep_of_brackets_finds_nothing(scenario: Scenario) -> None:
+    """At a venue that sees to groups, and at one where the runtime has to."""
+    result = sweep(scenario.name, stride=17)
+    assert () == result.found
+    assert set() == set(scenario.must_see) - set(result.marks)
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("scenario", BRACKETS, ids=lambda one: one.name)
+def test_undisturbed_brackets_keep_their_promises(scenario: Scenario, seed: int) -> None:
+    """Each run changes orders, and each change that leaves is noted for the judge."""
+    world = World(scenario, seed)
+    run_life(world, scenario.run_secs, signals=plain_signals)
+    assert [] == judge(world)
+    noted = {note.order_id for note in world.notes if note.what == "amend"}
+    asked = {row.client_order_id for row in world.record.history if row.event == "amend_request"}
+    assert noted >= asked > set()
+
+
+@pytest.mark.parametrize("mutant", ["siblings_left", "amend_before_journal"])
+def test_what_is_done_wrong_with_exits_shows_with_brackets_alone(mutant: str) -> None:
+    """The smoke scenario has none: without the others nobody would have seen it."""
+    assert 0 == sweep("smoke", stride=60, mutant=mutant).violations
+
+
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 def test_every_mutant_is_caught(mutant: str) -> None:
     """A runtime that breaks a promise does not get through, and the violation can be replayed."""
-    result = sweep("smoke", stride=37, mutant=mutant, go_on=until_found)
+    scenario = MUTANTS[mutant].scenario
+    result = sweep(scenario, stride=37, mutant=mutant, go_on=until_found)
     assert result.violations
     assert f"--mutant {mutant}" in result.found[0].command
 
@@ -132,6 +164,14 @@ class TestCommand:
         )
         assert 1 == told.exit_code
         assert "  replay: python -m trade_runtime sweep --scenario smoke --seed 1" in told.stdout
+
+    def test_a_mutant_is_tried_in_the_scenario_in_which_it_shows(self) -> None:
+        """Unless another is named."""
+        told = CliRunner().invoke(
+            sweep_command, ["--mutant", "amend_before_journal", "--step", "20", "--jobs", "1"]
+        )
+        assert 1 == told.exit_code
+        assert "--scenario bracket --seed 1" in told.stdout
 
     def test_a_wrong_fault_is_bad_usage(self) -> None:
         """Status 2."""

@@ -7,6 +7,7 @@ its own books the fills, the position, the profit and the balances.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,7 +39,8 @@ max_position = {{ "{instrument}" = "100" }}
 [venues.sim]
 kind = "paper"
 latency_ms = 0
-fee_bps = 10
+maker_fee_bps = 2
+taker_fee_bps = 10
 balances = {{ USDT = "10000000", BTC = "100" }}
 [[backtest.data]]
 instrument = "{instrument}"
@@ -53,7 +55,7 @@ quote = "USDT"
 name = "cross"
 class = "{peers}/cross.py:Cross"
 instruments = ["{instrument}"]
-params = {{ every = {every}, sizes = {sizes} }}
+params = {{ every = {every}, sizes = {sizes}, away = {away}, alone = {alone} }}
 """
 
 
@@ -65,11 +67,15 @@ class Task:
         ticks: the Parquet file.
         every: so many quotes an order; 0 for none.
         sizes: of the orders, in turn; one below 0 sells.
+        away: so many ticks from the market a limit order rests; 0 for market orders.
+        alone: no order while another one rests.
     """
 
     ticks: Path
     every: int
     sizes: Sequence[str]
+    away: int = 0
+    alone: bool = False
 
 
 @attrs.frozen
@@ -126,6 +132,8 @@ def ours(task: Task, *, fills: bool) -> Run:
                 peers=PEERS,
                 every=task.every,
                 sizes=json.dumps(list(task.sizes)),
+                away=task.away,
+                alone=json.dumps(task.alone),
             ),
             encoding="utf-8",
         )
@@ -147,9 +155,9 @@ def ours(task: Task, *, fills: bool) -> Run:
 def peers_own(python: Path, version: str, task: Task) -> Run:
     """Run a peer's backtest, in its own environment."""
     script = PEERS / f"nautilus_{version}.py"
-    sizes = ",".join(task.sizes)
     # Its warnings are between it and its libraries.
-    command = [python, "-W", "ignore", script, task.ticks, task.every, sizes]
+    asked = [task.ticks, task.every, ",".join(task.sizes), task.away, int(task.alone)]
+    command = [python, "-W", "ignore", script, *asked]
     found, peak_mib = _run([str(part) for part in command])
     return Run(
         secs=found["engine_secs"],
@@ -192,12 +200,12 @@ def _run(command: list[str]) -> tuple[dict[str, Any], float]:
     return found, int(most) / per_mib
 
 
-def interpreters(folder: Path | None, *, install: bool) -> dict[str, Path]:
+def interpreters(folder: Path | None, *, install: str | None) -> dict[str, Path]:
     """Return the Python of each peer's environment.
 
     Args:
         folder: has an environment for each of `VERSIONS`; None for no peers.
-        install: make those that are missing, with Python 3.12 and pip.
+        install: make those that are missing, with this Python and its pip; None makes none.
     """
     found: dict[str, Path] = {}
     if folder is None:
@@ -206,11 +214,22 @@ def interpreters(folder: Path | None, *, install: bool) -> dict[str, Path]:
         python = folder.absolute() / name / "bin" / "python"
         if not python.exists() and install:
             progress(f"installing nautilus_trader {version}")
-            subprocess.run(["python3.12", "-m", "venv", str(folder / name)], check=True)
-            wanted = [f"nautilus_trader=={version}", "pyarrow"]
-            subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
+            _install(python, install, f"nautilus_trader=={version}", "pyarrow")
         if python.exists():
             found[name] = python
         else:
             progress(f"no {name} in {folder}: nautilus_trader {version} is left out")
     return found
+
+
+def _install(python: Path, base: str, *wanted: str) -> None:
+    """Make the environment of `python`, whole or not at all: one that is there is used as it is."""
+    folder = python.parent.parent
+    try:
+        subprocess.run([base, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise SystemExit(
+            f"{folder} could not be made: {error}; name a Python 3.12 with --python"
+        ) from None

@@ -8,11 +8,14 @@ from trade_runtime import Quote, Side, Strategy
 
 
 class Cross(Strategy):
-    """Two averages of the mid, and a market order every so many quotes; sizes come in turn.
+    """Two averages of the mid, and an order every so many quotes; sizes come in turn.
 
     Params:
         every: so many quotes; 0 for no orders.
         sizes: of the orders, in turn, in the base currency; one below 0 sells.
+        away: so many ticks below the bid, or above the ask, a limit order rests; 0 for market
+            orders.
+        alone: no order while another one rests.
     """
 
     def on_start(self) -> None:
@@ -30,5 +33,12 @@ class Cross(Strategy):
         self.slow += (mid - self.slow) * 0.06
         self.n += 1
         if self.every and self.n % self.every == 0:
+            if self.params["alone"] and self.trader.open_orders():
+                return
             side, size = self.turns[self.n // self.every % len(self.turns) - 1]
-            self.trader.market(quote.instrument, side, size)
+            if not self.params["away"]:
+                self.trader.market(quote.instrument, side, size)
+                return
+            far = self.params["away"] * self.trader.instrument(quote.instrument).tick
+            near = Decimal(str(quote.bid if side is Side.BUY else quote.ask))
+            self.trader.limit(quote.instrument, side, size, near - side.sign * far)

@@ -1,4 +1,4 @@
-"""Runs the benchmark's strategy in NautilusTrader 2: `python nautilus_v2.py TICKS EVERY SIZES`.
+"""Runs the benchmark's strategy in NautilusTrader 2; `runner.py` says what it is given.
 
 Runs inside an environment of its own that has nautilus_trader 2.x and pyarrow; prints JSON.
 """
@@ -36,10 +36,11 @@ USDT, BTC = Currency.from_str("USDT"), Currency.from_str("BTC")
 
 
 class Cross(Strategy):
-    """Two averages of the mid, and a market order every so many quotes; sizes come in turn."""
+    """Two averages of the mid, and an order every so many quotes; sizes come in turn."""
 
     def setup(self, task: Task) -> None:
         self.every, self.n, self.fast, self.slow = task.every, 0, 0.0, 0.0
+        self.away, self.alone, self.waits = task.away * 0.01, task.alone, False
         self.turns = [
             (OrderSide.SELL if sells else OrderSide.BUY, Quantity(float(size), 6))
             for sells, size in task.sizes
@@ -55,9 +56,19 @@ class Cross(Strategy):
         self.fast += (mid - self.fast) * 0.18
         self.slow += (mid - self.slow) * 0.06
         self.n += 1
-        if self.every and self.n % self.every == 0:
+        if self.every and self.n % self.every == 0 and not (self.alone and self.waits):
             side, size = self.turns[self.n // self.every % len(self.turns) - 1]
-            self.submit_order(self.order_factory.market(INSTRUMENT, side, size))
+            if not self.away:
+                self.submit_order(self.order_factory.market(INSTRUMENT, side, size))
+                return
+            buys = side == OrderSide.BUY
+            near, far = (quote.bid_price, -self.away) if buys else (quote.ask_price, self.away)
+            price = Price(near.as_double() + far, 2)
+            self.waits = True
+            self.submit_order(self.order_factory.limit(INSTRUMENT, side, size, price))
+
+    def on_order_filled(self, event: OrderFilled) -> None:
+        self.waits = False
 
 
 def engine_with(quotes: list[QuoteTick], strategy: Strategy) -> BacktestEngine:
@@ -75,7 +86,7 @@ def engine_with(quotes: list[QuoteTick], strategy: Strategy) -> BacktestEngine:
         oms_type=OmsType.NETTING,
         account_type=AccountType.CASH,
         starting_balances=[Money(10_000_000.0, USDT), Money(100.0, BTC)],
-        fee_model=MakerTakerFeeModel(Decimal("0.001"), Decimal("0.001")),
+        fee_model=MakerTakerFeeModel(Decimal("0.0002"), Decimal("0.001")),
     )
     engine.add_instrument(
         CurrencyPair(

@@ -16,12 +16,16 @@ COLUMNS = ("ts_ns", "bid", "ask", "bid_size", "ask_size")
 
 
 class Task:
-    """What the command line asks for: `TICKS EVERY SIZES`."""
+    """What the command line asks for: `TICKS EVERY SIZES AWAY ALONE`."""
 
     def __init__(self) -> None:
         self.path, self.every = sys.argv[1], int(sys.argv[2])
         self.sizes = [(size.startswith("-"), size.lstrip("-")) for size in sys.argv[3].split(",")]
         """Of the orders, in turn: whether to sell, and how much."""
+        self.away = int(sys.argv[4])
+        """So many ticks from the market a limit order rests; 0 for market orders."""
+        self.alone = sys.argv[5] == "1"
+        """No order while another one rests."""
 
     def rows(self) -> Iterator[tuple[int, float, float, float, float]]:
         """Give the ticks."""

@@ -24,8 +24,8 @@ from trade_runtime.cli.places import check_data_dir
 from trade_runtime.errors import ConfigError, StoreDamaged
 from trade_runtime.loading import load_strategies
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.journal import replay
 from trade_runtime.managers.memory import check_memories
-from trade_runtime.managers.state import replay
 from trade_runtime.managers.strategies import check_strategies
 from trade_runtime.managers.venues import read_table
 from trade_runtime.model.ids import VenueName
@@ -41,11 +41,13 @@ class Journal:
 
     Attributes:
         state: all its records, folded.
-        records: how many they are.
+        records: how many there were ever.
+        removed: how many of them are there no more: a snapshot stands for them.
     """
 
     state: TradingState
     records: int
+    removed: int
 
 
 @attrs.frozen
@@ -167,7 +169,7 @@ async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Jo
     async with opened as store:
         await store.check()
         try:
-            state, records, _ = await replay(store)
+            found = await replay(store, whole=True)
         except StoreDamaged as error:
             if str(error).startswith("record "):  # the chain knows records, not where they are
                 raise StoreDamaged(
@@ -175,7 +177,7 @@ async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Jo
                     " restore it from a backup, or move it away to begin anew"
                 ) from error
             raise
-        return Journal(state, records)
+        return Journal(found.state, found.seq, found.since)
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from trade_runtime.cli.instruments import environment
 from trade_runtime.cli.preflight import read_journal
 from trade_runtime.errors import TradeRuntimeError
 from trade_runtime.lifecycle.report import iso
-from trade_runtime.machines.journal import make_record, read_event
-from trade_runtime.managers.state import READ_BATCH, replay
+from trade_runtime.machines.journal import make_record
+from trade_runtime.managers.journal import READ_BATCH, replay
 from trade_runtime.model.records import KINDS, LatchCleared, LatchSet
 from trade_runtime.operator import OPERATOR
 from trade_runtime.plugins import Plugins
@@ -27,10 +27,10 @@ from trade_runtime.settings import Settings
 
 @attrs.frozen
 class Latch:
-    """What restricts trading, and since when."""
+    """What restricts trading, and since when; None where that record was let go of since."""
 
     event: LatchSet
-    since: str
+    since: str | None
 
 
 @click.command("resume")
@@ -62,22 +62,21 @@ def resume_command(config: Path, reason: str | None, show: bool, as_json: bool) 
 async def _look(settings: Settings) -> Latch | None:
     """Return the latch of a journal that is proven first; nothing is owned or changed."""
     journal = await read_journal(settings)
-    if journal.state.latch is None:
+    event = journal.state.latch
+    if event is None:
         return None
     async with _store(settings, read_only=True) as store:
         record = await _last_latch(store)
-    event = read_event(record)
-    assert isinstance(event, LatchSet)
-    return Latch(event, iso(record.ts_ns))
+    return Latch(event, None if record is None else iso(record.ts_ns))
 
 
-async def _last_latch(store: Store) -> Record:
+async def _last_latch(store: Store) -> Record | None:
     found: list[Record] = []
     seq = 0
     while batch := await store.read(seq, READ_BATCH):
         found = [r for r in batch if r.kind == KINDS[LatchSet]][-1:] or found
         seq = batch[-1].seq
-    return found[0]
+    return found[0] if found else None
 
 
 async def _clear(settings: Settings, reason: str) -> None:
@@ -89,11 +88,11 @@ async def _clear(settings: Settings, reason: str) -> None:
     """
     async with _store(settings, read_only=False) as store:
         await store.check()
-        state, seq, digest = await replay(store)
-        if state.latch is not None:  # else somebody was faster
+        found = await replay(store)
+        if found.state.latch is not None:  # else somebody was faster
             now_ns = environment(settings.runtime.data_dir).clock.now_ns()
             event = LatchCleared(OPERATOR, reason)
-            await store.append([make_record(digest, seq + 1, now_ns, event)])
+            await store.append([make_record(found.digest, found.seq + 1, now_ns, event)])
 
 
 def _store(settings: Settings, *, read_only: bool) -> Any:
@@ -125,5 +124,5 @@ def _text(latch: Latch | None, cleared: bool) -> str:
     if latch is None:
         return "nothing restricts trading: there is nothing to clear"
     event = latch.event
-    said = f"{event.mode} since {latch.since} by {event.by}: {event.reason}"
+    said = f"{event.mode} since {latch.since or 'long ago'} by {event.by}: {event.reason}"
     return f"{said}\ncleared: the next run trades again" if cleared else said

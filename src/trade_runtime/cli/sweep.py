@@ -28,7 +28,9 @@ def _faults(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple
 
 @click.command("sweep")
 @click.option(
-    "--scenario", type=click.Choice(sorted(SCENARIOS)), default="smoke", show_default=True
+    "--scenario",
+    type=click.Choice(sorted(SCENARIOS)),
+    help="What trades.  [default: smoke, or the one in which the mutant shows]",
 )
 @click.option(
     "--faults",
@@ -56,7 +58,7 @@ def _faults(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes; by default one a processor.")
 @click.option("--json", "as_json", is_flag=True, help="End with a line of JSON.")
 def sweep_command(
-    scenario: str,
+    scenario: str | None,
     faults: tuple[str, ...],
     stride: int,
     seed: int,
@@ -79,7 +81,7 @@ def sweep_command(
         click.echo("error: a sweep needs its assertions: run it without -O", err=True)
         sys.exit(EXIT_USAGE)
     result = sweep(
-        scenario,
+        scenario or ("smoke" if mutant is None else MUTANTS[mutant].scenario),
         faults,
         stride=stride,
         seed=seed,

@@ -7,8 +7,9 @@ before anything else. So the state and the fills, taken together, never part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from trade_runtime.machines.images import MemoryImage
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import StrategyName
 from trade_runtime.model.records import StateFormat, StrategySaved
@@ -44,33 +45,45 @@ class Memories:
     """The memory of each strategy whose state is kept."""
 
     def __init__(self) -> None:
-        self._of: dict[StrategyName, Memory] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._of)
+        self.kept: dict[StrategyName, Memory] = {}
+        """By the strategy; empty where no state was ever kept."""
 
     def __iter__(self) -> Iterator[StrategyName]:
-        return iter(self._of)
+        return iter(self.kept)
 
     def get(self, strategy: StrategyName) -> Memory | None:
         """Return what a strategy saved, or None where its state was never kept."""
-        return self._of.get(strategy)
+        return self.kept.get(strategy)
 
     def save(self, event: StrategySaved) -> None:
         """Take a state; it knows every fill so far."""
-        self._of[event.strategy] = Memory(event)
+        self.kept[event.strategy] = Memory(event)
 
     def filled(self, strategy: StrategyName, fill: Fill) -> None:
         """Take a fill that the state of its strategy does not know yet."""
-        memory = self._of.get(strategy)
+        memory = self.kept.get(strategy)
         if memory is not None:
             memory.behind += 1
             if len(memory.owed) < MAX_OWED_FILLS:
                 memory.owed.append(fill)
 
+    def image(self) -> list[MemoryImage]:
+        """Return all of it as plain values."""
+        return [MemoryImage(m.saved, list(m.owed), m.behind) for m in self.kept.values()]
+
+    @classmethod
+    def of(cls, images: Sequence[MemoryImage]) -> Memories:
+        """Return what images were made of."""
+        memories = cls()
+        for image in images:
+            memories.save(image.saved)
+            memory = memories.kept[image.saved.strategy]
+            memory.owed, memory.behind = list(image.owed), image.behind
+        return memories
+
     def lines(self) -> Iterator[str]:
         """Give what the hash of the trading state covers of it."""
-        for name in sorted(self._of):
-            memory = self._of[name]
+        for name in sorted(self.kept):
+            memory = self.kept[name]
             owed = [fill.trade_id for fill in memory.owed]
             yield f"{memory.saved!r} {memory.behind} {owed}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from trade_runtime.machines.images import ProfitImage
 from trade_runtime.machines.ledger import Position
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import Currency, InstrumentId, StrategyName
@@ -48,6 +49,25 @@ class Profits:
                 self.streak = self.streak + 1 if result < 0 else 0
         else:
             self._trips[key] = result
+
+    def image(self) -> ProfitImage:
+        """Return all of it as plain values."""
+        return ProfitImage(
+            listed=list(self.listed.values()),
+            marks=list(self.marks.values()),
+            streak=self.streak,
+            trips=[(*key, result) for key, result in self._trips.items()],
+        )
+
+    @classmethod
+    def of(cls, image: ProfitImage) -> Profits:
+        """Return what an image was made of."""
+        made = cls()
+        made.listed = {one.instrument: one for one in image.listed}
+        made.marks = {one.currency: one for one in image.marks}
+        made.streak = image.streak
+        made._trips = {(s, i): result for s, i, result in image.trips}
+        return made
 
     def begin_anew(self) -> None:
         """Count from now on: somebody saw what was lost, and let trading go on."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from trade_runtime.machines import amends
 from trade_runtime.machines.exposure import Exposure
-from trade_runtime.machines.indexes import keep, keep_in
+from trade_runtime.machines.images import PositionImage, StateImage
 from trade_runtime.machines.ledger import Ledger, Position
 from trade_runtime.machines.memories import Memories
 from trade_runtime.machines.order import (
@@ -25,6 +25,7 @@ from trade_runtime.machines.order import (
     OrderState,
 )
 from trade_runtime.machines.order_ids import order_id
+from trade_runtime.machines.order_index import OrderIndex
 from trade_runtime.machines.profit import Profits
 from trade_runtime.model.events import (
     AmendRejected,
@@ -56,15 +57,13 @@ from trade_runtime.model.records import (
     TradingHalted,
 )
 
-MAX_GIVEN_UP = 1_000
-"""Orders that may have left and that the venue then did not know: the latest are kept in mind."""
-
 
 class TradingState:
     """The fold. `apply` is the only way it changes."""
 
     def __init__(self) -> None:
-        self.orders: dict[ClientOrderId, Order] = {}
+        self.index = OrderIndex()
+        self.orders = self.index.orders
         """Orders that are live, or ended with a fill still under way, or were given up lately."""
         self.ledger = Ledger()
         self.exposure = Exposure()
@@ -80,13 +79,6 @@ class TradingState:
         """The trigger of the last protective stop of a position, while it is open."""
         self.declared: dict[tuple[StrategyName, InstrumentId], Decimal] = {}
         """How much protection a strategy asked for while its position is open."""
-        self._stops: dict[tuple[StrategyName, InstrumentId], dict[ClientOrderId, Order]] = {}
-        self._live_of: dict[StrategyName, dict[ClientOrderId, Order]] = {}
-        self._given_up: dict[ClientOrderId, Order] = {}
-        self.children: dict[ClientOrderId, dict[ClientOrderId, Order]] = {}
-        """Live orders that wait for, or follow, the fills of another: by that other's id."""
-        self.groups: dict[str, dict[ClientOrderId, Order]] = {}
-        """Live orders of each group of which one order's fills take the place of the others'."""
         self.clean = True
         """The last process stopped in order."""
         self.latch: LatchSet | None = None
@@ -121,7 +113,7 @@ class TradingState:
 
     def live_of(self, strategy: StrategyName) -> list[Order]:
         """Return a strategy's live orders, oldest first, whatever others have."""
-        return list(self._live_of.get(strategy, {}).values())
+        return list(self.index.live_of.get(strategy, {}).values())
 
     def entries(self) -> list[Order]:
         """Return the live orders that are not protective."""
@@ -129,7 +121,7 @@ class TradingState:
 
     def stops(self, strategy: StrategyName, instrument: InstrumentId) -> list[Order]:
         """Return the live protective orders of a position, oldest first."""
-        return list(self._stops.get((strategy, instrument), {}).values())
+        return list(self.index.stops.get((strategy, instrument), {}).values())
 
     def untold(self, strategy: StrategyName, instrument: InstrumentId) -> Decimal:
         """Return what a position is about to change by: fills that the venue made, and only told by
@@ -143,6 +135,49 @@ class TradingState:
             ),
             ZERO,
         )
+
+    def image(self) -> StateImage:
+        """Return all of it as plain values."""
+        return StateImage(
+            tag=self.tag,
+            intents=self.intents,
+            fills=self.fills,
+            clean=self.clean,
+            latch=self.latch,
+            last_fill_ns=self.last_fill_ns,
+            index=self.index.image(),
+            positions=[PositionImage.of(position) for position in self.ledger],
+            profits=self.profits.image(),
+            stop_price=[(*key, price) for key, price in self.stop_price.items()],
+            declared=[(*key, quantity) for key, quantity in self.declared.items()],
+            memories=self.memories.image(),
+        )
+
+    @classmethod
+    def of(cls, image: StateImage) -> TradingState:
+        """Return the state that an image was made of.
+
+        Raises:
+            KeyError: it names an order that it has not.
+        """
+        state = cls()
+        state.tag, state._ours = image.tag, f"{image.tag}-"
+        state.intents, state.fills, state.clean = image.intents, image.fills, image.clean
+        state.latch, state.last_fill_ns = image.latch, dict(image.last_fill_ns)
+        state.index = OrderIndex.of(image.index)
+        state.orders = state.index.orders
+        for position in image.positions:
+            position.onto(state.ledger.position(position.strategy, position.instrument))
+            state.exposure.position_changed(
+                position.strategy, position.instrument, position.quantity
+            )
+        for order in state.orders.values():
+            state.exposure.order_changed(order)
+        state.profits = Profits.of(image.profits)
+        state.stop_price = {(s, i): price for s, i, price in image.stop_price}
+        state.declared = {(s, i): quantity for s, i, quantity in image.declared}
+        state.memories = Memories.of(image.memories)
+        return state
 
     def hash(self) -> str:
         """Return a digest of all that trading depends on: equal states have equal hashes."""
@@ -206,23 +241,12 @@ class TradingState:
 
     def _intent(self, spec: OrderSpec) -> Order:
         order = Order(spec)
-        self.orders[spec.client_order_id] = order
-        self._own(spec.strategy)[order.id] = order
+        self.index.add(order)
         self.intents += 1
         self.exposure.order_changed(order)
-        if spec.parent is not None:
-            self.children.setdefault(spec.parent, {})[order.id] = order
-        if spec.oco:
-            self.groups.setdefault(spec.oco, {})[order.id] = order
         if spec.protective:
             self._declare(order)
         return order
-
-    def _own(self, strategy: StrategyName) -> dict[ClientOrderId, Order]:
-        own = self._live_of.get(strategy)
-        if own is None:
-            own = self._live_of[strategy] = {}
-        return own
 
     def _declare(self, order: Order) -> None:
         """Count an order that leaves for the venue as the protection that it is meant to be. One
@@ -232,7 +256,7 @@ class TradingState:
         if spec.protective and not (spec.emulated or held) and order.trigger_price is not None:
             key = order.strategy, order.instrument
             self.stop_price[key] = order.trigger_price
-            self._stops.setdefault(key, {})[order.id] = order
+            self.index.protects(order)
             asked = sum((stop.remaining for stop in self.stops(*key)), ZERO)
             self.declared[key] = max(self.declared.get(key, ZERO), asked)
 
@@ -301,12 +325,13 @@ class TradingState:
         if order is None or not order.apply_fill(fill):
             return None
         self.fills += 1
-        if self.children:
-            for child in self.children.get(order.id, {}).values():
+        index = self.index
+        if index.children:
+            for child in index.children.get(order.id, {}).values():
                 child.ready = order.filled
         if order.spec.oco:
-            group = self.groups.get(order.spec.oco, {})
-            amends.take_place(order, fill.quantity, group.values(), self._given_up.values())
+            group = index.groups.get(order.spec.oco, {})
+            amends.take_place(order, fill.quantity, group.values(), index.given_up.values())
         venue = venue_of(fill.instrument)
         if fill.ts_ns > self.last_fill_ns.get(venue, 0):
             self.last_fill_ns[venue] = fill.ts_ns
@@ -320,7 +345,7 @@ class TradingState:
             self.stop_price.pop(key, None)
             self.declared.pop(key, None)
         self._changed(order)
-        if self.memories:
+        if self.memories.kept:
             self.memories.filled(order.strategy, fill)
         if self.on_fill is not None:
             self.on_fill(fill, order, position, gained)
@@ -328,25 +353,7 @@ class TradingState:
 
     def _changed(self, order: Order) -> None:
         self.exposure.order_changed(order)
-        spec = order.spec
-        keep(self._own(order.strategy), order)
-        if spec.protective and not spec.emulated and order.state is not OrderState.HELD:
-            keep(self._stops.setdefault((spec.strategy, spec.instrument), {}), order)
-        if spec.parent is not None:
-            keep_in(self.children, spec.parent, order)
-        if spec.oco:
-            keep_in(self.groups, spec.oco, order)
-        if not order.settled:
-            return
-        if order.state is OrderState.DROPPED and order.may_have_left:
-            # Nothing more should come of it. If a venue tells of it all the same, it is known.
-            self._given_up[order.id] = order
-            if len(self._given_up) <= MAX_GIVEN_UP:
-                return
-            order = self._given_up.pop(next(iter(self._given_up)))
-            if order.state is not OrderState.DROPPED:  # the venue did tell of it
-                return
-        self.orders.pop(order.id, None)
+        self.index.changed(order)
 
     def knows_fill(self, fill: Fill) -> bool:
         """Whether a fill was booked: by its order, or because its order is settled and gone.

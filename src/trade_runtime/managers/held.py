@@ -84,11 +84,11 @@ class HeldOrders:
 
     def moved(self, order: Order) -> None:
         """Act on an order that others wait for, or that waits or stands for others."""
-        for child in list(self._orders.trading.children.get(order.id, {}).values()):
+        for child in list(self._orders.trading.index.children.get(order.id, {}).values()):
             self._follow(child, over=order.settled)
         spec = order.spec
         if spec.oco:
-            for one in [order, *self._orders.trading.groups.get(spec.oco, {}).values()]:
+            for one in [order, *self._orders.trading.index.groups.get(spec.oco, {}).values()]:
                 self._make_room(one)
             self._replace(order)
         if spec.parent is not None:

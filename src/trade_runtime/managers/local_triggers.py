@@ -138,7 +138,7 @@ class LocalTriggers:
         found: list[Order] = []
         venue = self._orders.venues.trading_in(order.instrument)
         if spec.oco and not venue.capabilities.oco:
-            found += trading.groups.get(spec.oco, {}).values()
+            found += trading.index.groups.get(spec.oco, {}).values()
         if spec.protective:
             found += trading.stops(spec.strategy, spec.instrument)
         return [one for one in found if one is not order and one.state is not OrderState.HELD]

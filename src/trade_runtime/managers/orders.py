@@ -28,10 +28,7 @@ from trade_runtime.managers.outcomes import Journal
 from trade_runtime.managers.prices import Prices
 from trade_runtime.managers.steering import Steering
 from trade_runtime.managers.venues import Venues
-from trade_runtime.model.events import (
-    AmendRejected,
-    OrderAmended,
-)
+from trade_runtime.model.events import AmendRejected, OrderAmended
 from trade_runtime.model.ids import InstrumentId, StrategyName, venue_of
 from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.orders import OrderSpec, OrderType, Side, TimeInForce

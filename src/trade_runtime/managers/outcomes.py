@@ -203,7 +203,7 @@ class Outcomes:
         if (
             spec.oco
             or spec.parent is not None
-            or order.id in self.trading.children
+            or order.id in self.trading.index.children
             or order.id in self.awaited
         ):
             self.on_moved(order)

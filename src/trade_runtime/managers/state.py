@@ -21,10 +21,12 @@ import trio
 from trade_runtime.errors import StoreDamaged, StoreError
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import open_layer
-from trade_runtime.machines.journal import GENESIS, check_chain, make_record, read_event
-from trade_runtime.machines.order import InvalidTransition, Order
+from trade_runtime.machines.journal import GENESIS, make_record
+from trade_runtime.machines.order import Order
 from trade_runtime.machines.order_ids import new_tag
+from trade_runtime.machines.snapshot import take
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.journal import fold, replay
 from trade_runtime.model.records import JournalEvent, RuntimeStarted, RuntimeStopped
 from trade_runtime.protocols import Clock, Record, Store
 from trade_runtime.settings import StoreSettings
@@ -32,42 +34,20 @@ from trade_runtime.version import __version__
 
 log = structlog.get_logger("state")
 
-READ_BATCH = 5_000
-"""Records read at a time at the start, when nothing else waits for the loop."""
-
 PROOFREAD_SECS = 5.0
 PROOFREAD_BATCH = 500
 """How often what was committed is read back, and how much of it at a time: the loop answers others
 between two batches."""
 
+FORGET_BATCH = 1_000
+"""Records that are removed in one transaction: others wait for it."""
+
+LAST_SNAPSHOT_RECORDS = 1_000
+"""A stop keeps a snapshot where the last one is so many records back: fewer are read in no time."""
+
 MAX_BACKLOG = 100_000
 """Records that may wait for their commit. More means that the store does not keep up: it has
 failed."""
-
-
-async def replay(store: Store) -> tuple[TradingState, int, str]:
-    """Read a whole journal, prove its chain, fold it.
-
-    Returns:
-        the state, the number of records, and the last digest.
-
-    Raises:
-        StoreDamaged: a record is not what was written, or cannot follow from those before.
-    """
-    state, seq, last = TradingState(), 0, GENESIS
-    while batch := await store.read(seq, READ_BATCH):
-        _fold(state, batch, last, seq)
-        seq, last = batch[-1].seq, batch[-1].digest
-        await trio.lowlevel.checkpoint()
-    return state, seq, last
-
-
-def _fold(state: TradingState, batch: Sequence[Record], last: str, seq: int) -> None:
-    for record in check_chain(batch, last, seq):
-        try:
-            state.apply(read_event(record))
-        except InvalidTransition as error:
-            raise StoreDamaged(f"record {record.seq} ({record.kind}): {error}") from None
 
 
 def in_batches(
@@ -122,6 +102,7 @@ class StateManager:
         self._committed = trio.Event()
         # What was read back so far: its end, and the state that it adds up to.
         self._proof_seq, self._proof_digest, self._proof = 0, GENESIS, self.trading
+        self._snapshot_seq = 0
 
     @property
     def seq(self) -> int:
@@ -155,8 +136,9 @@ class StateManager:
             StoreDamaged: it is not what was written. Nothing was changed.
         """
         await self._store.check()
-        self.trading, self._seq, self._digest = await replay(self._store)
-        self.durable_seq = self._seq
+        found = await replay(self._store)
+        self.trading, self._seq, self._digest = found.state, found.seq, found.digest
+        self.durable_seq, self._snapshot_seq = found.seq, found.since
         self._proof_seq, self._proof_digest = self._seq, self._digest
         self._proof = deepcopy(self.trading)
 
@@ -237,22 +219,37 @@ class StateManager:
             raise self.failed
 
     async def proofread(self) -> None:
-        """Read back what was committed, for ever, so that `verify` has only the rest to read."""
+        """Read back what was committed, for ever, so that `verify` has only the rest to read; and
+        from time to time keep a snapshot of what it adds up to.
+        """
         while True:
             await trio.sleep(PROOFREAD_SECS)
             try:
                 await self._read_back()
+                if self._proof_seq - self._snapshot_seq >= self._settings.snapshot_records:
+                    await self._keep_snapshot()
             except StoreError as error:
                 self._fail(error)
 
     async def _read_back(self) -> None:
         while batch := await self._store.read(self._proof_seq, PROOFREAD_BATCH):
-            _fold(self._proof, batch, self._proof_digest, self._proof_seq)
+            fold(self._proof, batch, self._proof_digest, self._proof_seq)
             self._proof_seq, self._proof_digest = batch[-1].seq, batch[-1].digest
             await trio.lowlevel.checkpoint()
 
+    async def _keep_snapshot(self) -> None:
+        """Keep a snapshot of what was read back, and let go of records that are old enough."""
+        snapshot = take(self._proof, self._proof_seq, self._clock.now_ns(), self._proof_digest)
+        await self._store.keep(snapshot)
+        self._snapshot_seq = snapshot.seq
+        if self._settings.keep_records:
+            oldest = self._proof_seq - self._settings.keep_records
+            through = max((s for s in await self._store.snapshots() if s <= oldest), default=0)
+            while through and await self._store.forget(through, FORGET_BATCH):
+                await trio.lowlevel.checkpoint()
+
     async def verify(self) -> None:
-        """Read everything back and compare it with what is in memory.
+        """Read everything back, compare it with what is in memory, and keep a snapshot of it.
 
         Raises:
             StoreDamaged: the store does not hold what was recorded.
@@ -264,6 +261,8 @@ class StateManager:
             raise StoreDamaged(f"the journal ends at record {self._proof_seq}, not at {self._seq}")
         if self._proof.hash() != self.trading.hash():
             raise StoreDamaged("the journal, read back, does not add up to the state in memory")
+        if self._proof_seq - self._snapshot_seq >= LAST_SNAPSHOT_RECORDS:
+            await self._keep_snapshot()
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ from trade_runtime.protocols.market import (
 from trade_runtime.protocols.store import (
     OpenStore,
     Record,
+    Snapshot,
     Store,
     StorePlugin,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "ReadHistory",
     "Record",
     "Simulated",
+    "Snapshot",
     "Store",
     "StorePlugin",
     "Venue",

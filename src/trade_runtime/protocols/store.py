@@ -17,7 +17,7 @@ class Record:
     """One line of the journal as a store keeps it.
 
     Attributes:
-        seq: 1, 2, 3, ... without a gap.
+        seq: 1, 2, 3, ... without a gap; those that were forgotten are the first.
         ts_ns: when it was made.
         kind: what it is; the core knows the kinds, a store does not.
         payload: JSON.
@@ -29,6 +29,25 @@ class Record:
     kind: str
     payload: bytes
     digest: str
+
+
+@attrs.frozen
+class Snapshot:
+    """What the records up to one of them add up to; a store keeps it as it is.
+
+    Attributes:
+        seq: of the last record that is in it.
+        ts_ns: when it was taken.
+        digest: of that record.
+        payload: JSON; the core makes it and reads it.
+        checksum: hex digest over all of the above; the core makes it.
+    """
+
+    seq: int
+    ts_ns: int
+    digest: str
+    payload: bytes
+    checksum: str
 
 
 class Store(Protocol):
@@ -49,6 +68,37 @@ class Store(Protocol):
 
         Raises:
             StoreError: nothing was written, or it is not known whether it was.
+        """
+
+    async def snapshots(self) -> Sequence[int]:
+        """Return the `seq` of every snapshot that is kept, in order.
+
+        Raises:
+            StoreError: they cannot be read now.
+        """
+
+    async def snapshot(self, seq: int) -> Snapshot:
+        """Return one of them.
+
+        Raises:
+            StoreDamaged: what is there cannot be read as a snapshot.
+            StoreError: it cannot be read now, or is not there.
+        """
+
+    async def keep(self, snapshot: Snapshot) -> None:
+        """Write a snapshot, in a transaction of its own.
+
+        Raises:
+            StoreError: it was not written, or it is not known whether it was.
+        """
+
+    async def forget(self, through: int, limit: int) -> bool:
+        """Remove the oldest `limit` records of those with `seq <= through`, of which there is a
+        snapshot, and once none of them is left, the snapshots below `through`; in one transaction.
+        Return whether more are left.
+
+        Raises:
+            StoreError: nothing was removed, or it is not known whether it was.
         """
 
     async def check(self) -> None:

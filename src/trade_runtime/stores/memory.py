@@ -15,11 +15,11 @@ import attrs
 import trio
 
 from trade_runtime.errors import StoreBusy, StoreDamaged, StoreError
-from trade_runtime.protocols import Environment, Record, Store, StorePlugin
+from trade_runtime.protocols import Environment, Record, Snapshot, Store, StorePlugin
 
 Hook = Callable[[str, int], Awaitable[None]]
-"""Called with the operation (`read`, `append`, `check`) and its number, counted from 1 over all of
-them. It may raise StoreError, to fail the call, or sleep, to stall it."""
+"""Called with the operation (the store's method) and its number, counted from 1 over all of them.
+It may raise StoreError, to fail the call, or sleep, to stall it."""
 
 
 @attrs.define
@@ -28,17 +28,24 @@ class MemoryDisk:
 
     Attributes:
         records: what is durable.
+        snapshots: by `seq`, those that are.
         calls: how many operations were begun, over all stores of this disk.
         before: called before an operation has any effect.
         after: called when it has had its effect and is not yet acknowledged.
     """
 
     records: list[Record] = attrs.field(factory=list)
+    snapshots: dict[int, Snapshot] = attrs.field(factory=dict)
     calls: int = 0
     before: Hook | None = None
     after: Hook | None = None
     _owner: object | None = None
     _life: int = 0
+
+    @property
+    def last(self) -> int:
+        """The number of the last record, which may have been forgotten."""
+        return self.records[-1].seq if self.records else max(self.snapshots, default=0)
 
     def kill(self) -> None:
         """Let the process that has this disk open be dead: nothing it still does has any effect.
@@ -87,7 +94,9 @@ class MemoryStore:
     async def read(self, after: int, limit: int) -> Sequence[Record]:
         """Return up to `limit` records with `seq > after`, in order."""
         number = await self._begin("read")
-        found = self._disk.records[max(after, 0) :][:limit]
+        records = self._disk.records
+        first = records[0].seq if records else 1
+        found = records[max(after + 1 - first, 0) :][:limit]
         await self._end("read", number)
         return found
 
@@ -98,12 +107,49 @@ class MemoryStore:
         if self._read_only:
             raise StoreError("the memory journal is opened for reading; nothing was written")
         number = await self._begin("append")
-        last = len(self._disk.records)
-        for expected, record in enumerate(records, start=last + 1):
+        for expected, record in enumerate(records, start=self._disk.last + 1):
             if record.seq != expected:
                 raise StoreError(f"record {record.seq} does not follow {expected - 1}")
         self._disk.records.extend(records)
         await self._end("append", number)
+
+    async def snapshots(self) -> Sequence[int]:
+        """Return the `seq` of every snapshot that is kept, in order."""
+        number = await self._begin("snapshots")
+        found = sorted(self._disk.snapshots)
+        await self._end("snapshots", number)
+        return found
+
+    async def snapshot(self, seq: int) -> Snapshot:
+        """Return one of them."""
+        number = await self._begin("snapshot")
+        found = self._disk.snapshots.get(seq)
+        await self._end("snapshot", number)
+        if found is None:
+            raise StoreError(f"the memory journal has no snapshot at record {seq}")
+        return found
+
+    async def keep(self, snapshot: Snapshot) -> None:
+        """Write a snapshot. As for `append`, `Cancelled` means that nothing was written."""
+        if self._read_only:
+            raise StoreError("the memory journal is opened for reading; nothing was written")
+        number = await self._begin("keep")
+        self._disk.snapshots[snapshot.seq] = snapshot
+        await self._end("keep", number)
+
+    async def forget(self, through: int, limit: int) -> bool:
+        """Remove the oldest records up to `through`, and then the snapshots below it."""
+        if self._read_only:
+            raise StoreError("the memory journal is opened for reading; nothing was written")
+        number = await self._begin("forget")
+        disk = self._disk
+        old = sum(1 for record in disk.records[: limit + 1] if record.seq <= through)
+        del disk.records[: min(old, limit)]
+        if old <= limit:
+            for seq in [seq for seq in disk.snapshots if seq < through]:
+                del disk.snapshots[seq]
+        await self._end("forget", number)
+        return old > limit
 
     async def check(self) -> None:
         """Check that the records are numbered without a gap.
@@ -112,7 +158,8 @@ class MemoryStore:
             StoreDamaged: they are not.
         """
         number = await self._begin("check")
-        for expected, record in enumerate(self._disk.records, start=1):
+        records = self._disk.records
+        for expected, record in enumerate(records, start=records[0].seq if records else 1):
             if record.seq != expected:
                 raise StoreDamaged(f"the memory journal has {record.seq} in place of {expected}")
         await self._end("check", number)

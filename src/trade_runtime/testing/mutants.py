@@ -21,6 +21,7 @@ from trade_runtime.lifecycle.ladder import StageResult
 from trade_runtime.machines.order import Order
 from trade_runtime.machines.risk import RiskGate
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.protect import ProtectionGuard
 from trade_runtime.managers.reconcile import Reconciler
@@ -40,19 +41,21 @@ class Mutant:
     Attributes:
         about: what it does wrong.
         patch: makes it so, within a block.
+        scenario: in which it shows.
     """
 
     about: str
     patch: Patch
+    scenario: str
 
 
 MUTANTS: dict[str, Mutant] = {}
 """Every mutant by its name."""
 
 
-def _mutant(name: str, about: str) -> Callable[[Patch], Patch]:
+def _mutant(name: str, about: str, scenario: str = "smoke") -> Callable[[Patch], Patch]:
     def register(function: Patch) -> Patch:
-        MUTANTS[name] = Mutant(about, function)
+        MUTANTS[name] = Mutant(about, function, scenario)
         return function
 
     return register
@@ -278,4 +281,34 @@ def _protect_skipped() -> Iterator[None]:
         await trio.lowlevel.checkpoint()
 
     with patch.object(Trading, "protect_positions", trusting):
+        yield
+
+
+@_mutant(
+    "siblings_left",
+    "an exit stays as it is when the other has filled",
+    scenario="bracket_no_groups",
+)
+@contextmanager
+def _siblings_left() -> Iterator[None]:
+    def leave(self: HeldOrders, order: Order, *, due: bool = False) -> None: ...
+
+    with patch.object(HeldOrders, "_make_room", leave):
+        yield
+
+
+@_mutant(
+    "amend_before_journal",
+    "a change of an order leaves before its record is durable",
+    scenario="bracket",
+)
+@contextmanager
+def _amend_before_journal() -> Iterator[None]:
+    amend = OrderManager.amend
+
+    def hasty(self: OrderManager, order: Order, **numbers: Any) -> None:
+        amend(self, order, **numbers)
+        self.send_durable(self._state.seq)
+
+    with patch.object(OrderManager, "amend", hasty):
         yield

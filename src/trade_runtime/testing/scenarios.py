@@ -168,7 +168,6 @@ _BRACKETS = Scenario(
     restart_secs=2.5,
     settle_secs=(LATENCY_MS + DELAY_MS) / 1000,
     bare_secs=2.0,
-    exit_secs=1.5,
     must_see=(
         marks.FILLED_IN_PARTS,
         marks.STOP_WOKE,

@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 import trio
 
 from trade_runtime.errors import StoreBusy, StoreError
-from trade_runtime.protocols import Record, Store
+from trade_runtime.protocols import Record, Snapshot, Store
 
 OpenAgain = Callable[[bool], AbstractAsyncContextManager[Store]]
 """Opens the same place each time; the argument is `read_only`."""
@@ -52,7 +52,41 @@ async def check_store(open_store: OpenAgain) -> None:
     written = await _check_atomicity(open_store, written)
     written = await _check_cancellation(open_store, written)
     await _check_one_owner(open_store, written)
+    written = await _check_snapshots(open_store, written)
     await _check_closing(open_store, written)
+
+
+async def _check_snapshots(open_store: OpenAgain, written: list[Record]) -> list[Record]:
+    """Snapshots come back as they went in; records go from the oldest on, and never others."""
+    last = written[-1].seq
+    taken = [Snapshot(seq, 7, f"{seq:064x}", bytes(range(256)), "c" * 32) for seq in (50, 90, last)]
+    async with open_store(False) as store:
+        assert list(await store.snapshots()) == [], "there are none at first"
+        for snapshot in taken:
+            await store.keep(snapshot)
+        await store.keep(taken[0])  # once more: it takes its own place
+        while await store.forget(90, 40):
+            pass
+    async with open_store(True) as store:
+        assert list(await store.snapshots()) == [90, last], "those below what was removed go too"
+        assert await store.snapshot(90) == taken[1], "a snapshot is read as it was written"
+        assert await store.snapshot(last) == taken[2], "a snapshot is read as it was written"
+        try:
+            await store.snapshot(50)
+        except StoreError:
+            pass
+        else:
+            raise AssertionError("a snapshot that is not there is an error")
+        left = [record for record in written if record.seq > 90]
+        assert await _all(store, 64) == left, "only the oldest records go"
+        await store.check()
+    async with open_store(False) as store:
+        await store.append(make_records(last + 1, 1))
+        await store.keep(Snapshot(last + 1, 7, f"{last + 1:064x}", b"{}", "c" * 32))
+        assert not await store.forget(last + 1, 10_000), "all were removed"
+    async with open_store(False) as store:
+        await store.append(make_records(last + 2, 2))
+        return await _all(store, 64)
 
 
 async def _check_nothing_there(open_store: OpenAgain) -> None:
@@ -150,7 +184,7 @@ async def _check_closing(open_store: OpenAgain, written: list[Record]) -> None:
 
 async def _all(store: Store, limit: int) -> list[Record]:
     found: list[Record] = []
-    while batch := await store.read(len(found), limit):
+    while batch := await store.read(found[-1].seq if found else 0, limit):
         assert len(batch) <= limit, "a batch is no longer than asked for"
         found.extend(batch)
     return found

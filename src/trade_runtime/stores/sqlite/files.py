@@ -10,17 +10,24 @@ import os
 import sqlite3
 from pathlib import Path
 
-SCHEMA_VERSION = 1
-"""Of the tables below. A journal of a newer one is refused; there is no older one yet."""
+SCHEMA_VERSION = 2
+"""Of the tables below. A journal of a newer one is refused; an older one is brought up to it when
+its owner opens it."""
 
 APPLICATION_ID = 0x54524A4C
 """`TRJL`: tells our files from other databases (`PRAGMA application_id`)."""
 
-_TABLES = (
+_TABLES_1 = (
     """CREATE TABLE records (seq INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL, kind TEXT NOT NULL,
     payload BLOB NOT NULL, digest TEXT NOT NULL) STRICT""",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
 )
+_TABLES_2 = (
+    """CREATE TABLE snapshots (seq INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL,
+    digest TEXT NOT NULL, payload BLOB NOT NULL, checksum TEXT NOT NULL) STRICT""",
+)
+_MIGRATIONS = {1: _TABLES_1, 2: _TABLES_2}
+"""By schema version, what it has more than the one before."""
 
 
 def create_journal(journal: Path, now_ns: int) -> None:
@@ -44,8 +51,9 @@ def create_journal(journal: Path, now_ns: int) -> None:
     with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
-        for table in _TABLES:
-            connection.execute(table)
+        for statements in _MIGRATIONS.values():
+            for statement in statements:
+                connection.execute(statement)
         connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
@@ -53,6 +61,32 @@ def create_journal(journal: Path, now_ns: int) -> None:
     # Not over another's file: who owns the lock is the only one to create it.
     draft.rename(journal)
     sync_folder(journal.parent)
+
+
+def migrate(connection: sqlite3.Connection) -> int:
+    """Bring a journal up to the newest schema, in one transaction; return which it had.
+
+    Raises:
+        sqlite3.Error: it cannot be changed; it is as it was.
+    """
+    (found,) = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    version = int(found)
+    if version == SCHEMA_VERSION:
+        return version
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for newer in range(version + 1, SCHEMA_VERSION + 1):
+            for statement in _MIGRATIONS[newer]:
+                connection.execute(statement)
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE key = 'schema_version'", (str(SCHEMA_VERSION),)
+        )
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return version
 
 
 def replace_durably(path: Path, content: bytes) -> None:

@@ -23,7 +23,13 @@ from pathlib import Path
 from trade_runtime.errors import ConfigError, StoreDamaged, StoreError
 from trade_runtime.protocols import Environment, Store
 from trade_runtime.stores.sqlite.faults import RESTORE, told
-from trade_runtime.stores.sqlite.files import create_journal, remove_durably, size_of
+from trade_runtime.stores.sqlite.files import (
+    SCHEMA_VERSION,
+    create_journal,
+    migrate,
+    remove_durably,
+    size_of,
+)
 from trade_runtime.stores.sqlite.lock import owned, unwritable
 from trade_runtime.stores.sqlite.seal import seal_of, verify_seal, write_seal
 from trade_runtime.stores.sqlite.store import (
@@ -110,7 +116,7 @@ async def _open_for_owner(path: Path, env: Environment, *, in_thread: bool) -> A
 
 
 def _opened(path: Path, env: Environment, *, in_thread: bool) -> SqliteStore:
-    """Open for the owner; the last act breaks the seal."""
+    """Open for the owner. The seal is broken once all was found as it should be."""
     with ExitStack() as checking:
         # Not by the owner's connection: closing that would move the log of a journal we refuse.
         exists = _checked(path, checking) is not None
@@ -130,8 +136,11 @@ def _opened(path: Path, env: Environment, *, in_thread: bool) -> SqliteStore:
         # macOS: without it a commit may rest in the drive's own cache. Elsewhere it does nothing.
         connection.execute(f"PRAGMA fullfsync = {'ON' if in_thread else 'OFF'}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        store = SqliteStore(connection, path, read_only=False, in_thread=in_thread)
         remove_durably(seal_of(path))
+        before = migrate(connection)
+        if before != SCHEMA_VERSION:
+            env.log.info("journal is brought up to date", file=str(path), schema_was=before)
+        store = SqliteStore(connection, path, read_only=False, in_thread=in_thread)
         store.on_close(cleanup.pop_all())
         return store
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
 from trade_runtime.errors import StoreDamaged, StoreError
-from trade_runtime.protocols import Record
+from trade_runtime.protocols import Record, Snapshot
 from trade_runtime.stores.sqlite.faults import RESTORE, told
 from trade_runtime.stores.sqlite.files import APPLICATION_ID, SCHEMA_VERSION
 
@@ -26,6 +28,12 @@ longer logs make fewer but longer pauses."""
 
 _READ = "SELECT seq, ts_ns, kind, payload, digest FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
 _APPEND = "INSERT INTO records VALUES (?, ?, ?, ?, ?)"
+_SNAPSHOT = "SELECT seq, ts_ns, digest, payload, checksum FROM snapshots WHERE seq = ?"
+_OLDEST = "SELECT seq FROM records WHERE seq <= ? ORDER BY seq LIMIT ?"
+_LAST_RECORD = "SELECT max(seq) FROM records"
+_LAST = "SELECT max(seq) FROM (SELECT seq FROM records UNION ALL SELECT seq FROM snapshots)"
+
+T = TypeVar("T")
 
 
 class SqliteStore:
@@ -46,6 +54,7 @@ class SqliteStore:
         self._read_only = read_only
         self._in_thread = in_thread
         self._turn = trio.Lock()
+        self._snapshots = self._has_snapshots()
         self._last = self._last_seq()
         self._cleanup = contextlib.ExitStack()
         self._damaged = False
@@ -59,15 +68,34 @@ class SqliteStore:
 
     async def append(self, records: Sequence[Record]) -> None:
         """Write `records` in one transaction. `Cancelled` means that nothing was written."""
-        if self._read_only:
-            raise StoreError(f"{self._path}: opened for reading; nothing was written")
-        if self._in_thread:
-            async with self._turn:
-                await trio.to_thread.run_sync(self._write, records)
-        else:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            self._write(records)
-            await trio.lowlevel.cancel_shielded_checkpoint()
+        await self._change(partial(self._write, records))
+
+    async def snapshots(self) -> Sequence[int]:
+        """Return the `seq` of every snapshot that is kept, in order."""
+        if not self._snapshots:
+            await trio.lowlevel.checkpoint()
+            return []
+        async with self._turn:
+            with self._noting_damage(), told(self._path):
+                rows = self._connection.execute("SELECT seq FROM snapshots ORDER BY seq").fetchall()
+            return [seq for (seq,) in rows]
+
+    async def snapshot(self, seq: int) -> Snapshot:
+        """Return one of them."""
+        async with self._turn:
+            with self._noting_damage(), told(self._path):
+                row = self._connection.execute(_SNAPSHOT, (seq,)).fetchone()
+            if row is None:
+                raise StoreError(f"{self._path}: has no snapshot at record {seq}")
+            return Snapshot(*row)
+
+    async def keep(self, snapshot: Snapshot) -> None:
+        """Write a snapshot."""
+        await self._change(partial(self._write_snapshot, snapshot))
+
+    async def forget(self, through: int, limit: int) -> bool:
+        """Remove the oldest records up to `through`, and then the snapshots below it."""
+        return await self._change(partial(self._remove, through, limit))
 
     async def check(self) -> None:
         """Check the file; the owner does so from the disk, past its connection's cache."""
@@ -95,6 +123,17 @@ class SqliteStore:
             row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return row[0] == 0 and not self._damaged
 
+    async def _change(self, work: Callable[[], T]) -> T:
+        if self._read_only:
+            raise StoreError(f"{self._path}: opened for reading; nothing was written")
+        if self._in_thread:
+            async with self._turn:
+                return await trio.to_thread.run_sync(work)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        result = work()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return result
+
     def _write(self, records: Sequence[Record]) -> None:
         last = self._last
         for record in records:
@@ -106,21 +145,50 @@ class SqliteStore:
         if not records:
             return
         rows = [(r.seq, r.ts_ns, r.kind, r.payload, r.digest) for r in records]
+        with self._transaction() as connection:
+            connection.executemany(_APPEND, rows)
+        self._last = last
+
+    def _write_snapshot(self, kept: Snapshot) -> None:
+        row = kept.seq, kept.ts_ns, kept.digest, kept.payload, kept.checksum
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
+
+    def _remove(self, through: int, limit: int) -> bool:
+        with self._transaction() as connection:
+            found = connection.execute(_OLDEST, (through, limit + 1)).fetchall()
+            if found:
+                last = found[:limit][-1][0]
+                connection.execute("DELETE FROM records WHERE seq <= ?", (last,))
+            more = len(found) > limit
+            if not more:
+                connection.execute("DELETE FROM snapshots WHERE seq < ?", (through,))
+        return more
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection
         with self._noting_damage(), told(self._path):
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                connection.executemany(_APPEND, rows)
+                yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        self._last = last
+
+    def _has_snapshots(self) -> bool:
+        """Tell whether it has their table; a journal of the first schema, read only, has not."""
+        with told(self._path):
+            found = self._connection.execute(
+                "SELECT 1 FROM sqlite_schema WHERE name = 'snapshots'"
+            ).fetchone()
+        return found is not None
 
     def _last_seq(self) -> int:
         with told(self._path):
-            row = self._connection.execute("SELECT max(seq) FROM records").fetchone()
+            row = self._connection.execute(_LAST if self._snapshots else _LAST_RECORD).fetchone()
         return int(row[0] or 0)
 
     @contextlib.contextmanager
@@ -137,6 +205,23 @@ class EmptyStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    async def snapshots(self) -> Sequence[int]:
+        """Return nothing."""
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def snapshot(self, seq: int) -> Snapshot:
+        """Find none."""
+        raise StoreError(f"{self._path}: has no snapshot at record {seq}")
+
+    async def keep(self, snapshot: Snapshot) -> None:
+        """Refuse."""
+        raise StoreError(f"{self._path}: opened for reading; nothing was written")
+
+    async def forget(self, through: int, limit: int) -> bool:
+        """Refuse."""
+        raise StoreError(f"{self._path}: opened for reading; nothing was written")
 
     async def read(self, after: int, limit: int) -> Sequence[Record]:
         """Return nothing."""
