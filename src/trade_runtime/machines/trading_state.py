@@ -12,7 +12,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, ClassVar
 
-from trade_runtime.machines import amends
+from trade_runtime.machines import amends, by_hand
 from trade_runtime.machines.exposure import Exposure
 from trade_runtime.machines.images import PositionImage, StateImage
 from trade_runtime.machines.ledger import Ledger, Position
@@ -52,7 +52,6 @@ from trade_runtime.model.records import (
     ProfitMarked,
     RuntimeStarted,
     RuntimeStopped,
-    StrategySaved,
     StrategyStopped,
     TradingHalted,
 )
@@ -217,9 +216,6 @@ class TradingState:
     def _marked(self, event: ProfitMarked) -> None:
         self.profits.marks[event.currency] = event
 
-    def _saved(self, event: StrategySaved) -> None:
-        self.memories.save(event)
-
     def _told(self, event: object) -> None:
         """Take an event that changes nothing here; the journal keeps it for who reads it."""
 
@@ -335,21 +331,26 @@ class TradingState:
         venue = venue_of(fill.instrument)
         if fill.ts_ns > self.last_fill_ns.get(venue, 0):
             self.last_fill_ns[venue] = fill.ts_ns
-        position = self.ledger.position(order.strategy, fill.instrument)
-        before = position.quantity
-        gained = position.apply(fill)
-        self.profits.filled(position, fill, before, gained)
-        self.exposure.position_changed(order.strategy, fill.instrument, position.quantity)
-        if before and before * position.quantity <= 0:  # closed, or turned over
-            key = order.strategy, fill.instrument
-            self.stop_price.pop(key, None)
-            self.declared.pop(key, None)
+        position, gained = self.take(order.strategy, fill)
         self._changed(order)
         if self.memories.kept:
             self.memories.filled(order.strategy, fill)
         if self.on_fill is not None:
             self.on_fill(fill, order, position, gained)
         return order
+
+    def take(self, strategy: StrategyName, fill: Fill) -> tuple[Position, Decimal]:
+        """Have a position take a fill; return it, and the profit that was realised."""
+        position = self.ledger.position(strategy, fill.instrument)
+        before = position.quantity
+        gained = position.apply(fill)
+        self.profits.filled(position, fill, before, gained)
+        self.exposure.position_changed(strategy, fill.instrument, position.quantity)
+        if before and before * position.quantity <= 0:  # closed, or turned over
+            key = strategy, fill.instrument
+            self.stop_price.pop(key, None)
+            self.declared.pop(key, None)
+        return position, gained
 
     def _changed(self, order: Order) -> None:
         self.exposure.order_changed(order)
@@ -389,7 +390,7 @@ class TradingState:
         OrderReleased: _released,
         TradingHalted: _told,
         StrategyStopped: _told,
-        StrategySaved: _saved,
+        **by_hand.HANDLERS,
         RuntimeStopped: _stopped,
         LatchSet: _latch_set,
         LatchCleared: _latch_cleared,
