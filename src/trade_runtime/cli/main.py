@@ -24,6 +24,7 @@ COMMANDS = {
     "check": ("check", "check_command"),
     "verify": ("verify", "verify_command"),
     "resume": ("resume", "resume_command"),
+    "reconcile": ("reconcile", "reconcile_command"),
     "backtest": ("backtest", "backtest_command"),
     "replay": ("replay", "replay_command"),
     "sweep": ("sweep", "sweep_command"),
