@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from trade_runtime.protocols import Environment, Record, Store
+from trade_runtime.protocols import Environment, Owner, Record, Store
 from trade_runtime.stores.sqlite import plugin
 
 NAME = "journal.sqlite"
@@ -46,7 +46,12 @@ def open_sqlite(
 ) -> AbstractAsyncContextManager[Store]:
     """Open the journal of these tests."""
     return plugin.open(
-        name, data_dir, durability=durability, read_only=read_only, env=environment(data_dir)
+        name,
+        data_dir,
+        owner=Owner("test"),
+        durability=durability,
+        read_only=read_only,
+        env=environment(data_dir),
     )
 
 

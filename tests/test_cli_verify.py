@@ -41,6 +41,7 @@ def test_a_journal_that_does_not_exist_is_in_order(world: World) -> None:
         "ok": True,
         "records": 0,
         "removed": 0,
+        "tables": True,
         "clean": True,
         "open_intents": [],
         "positions": [],

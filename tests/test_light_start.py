@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
+import trade_runtime
 from tests.cli_world import World
 from tests.support.backtests import make_project
 
 HEAVY = ("pandas", "numpy", "pyarrow", "plotly", "empyrical", "scipy", "matplotlib")
+ASYNCIO = ("trio_asyncio", "asyncpg")
 
 
 def loaded_by(code: str) -> set[str]:
-    """Which of the heavy libraries a process has loaded that did this."""
+    """Which of the libraries that are heavy or not always there a process has loaded."""
     program = (
         f"import sys\n{code}\n"
-        f"print('loaded', *(name for name in {HEAVY} if name in sys.modules), sep=',')"
+        f"print('loaded', *(name for name in {HEAVY + ASYNCIO} if name in sys.modules), sep=',')"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
@@ -65,3 +67,14 @@ def test_a_backtest_loads_what_reads_a_table_and_no_more(tmp_path: Path) -> None
     """What draws and what computes ratios is for who asks for a report."""
     project = make_project(tmp_path)
     assert {"numpy", "pyarrow"} == loaded_by(command("backtest", project / "bt.toml"))
+
+
+def test_every_public_name_is_found_where_it_is_said_to_be() -> None:
+    """They are looked up when they are asked for: nobody else would miss one."""
+    assert sorted(trade_runtime.__all__) == sorted(
+        set(dir(trade_runtime)) & set(trade_runtime.__all__)
+    )
+    for name in trade_runtime.__all__:
+        assert getattr(trade_runtime, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'Nobody'"):
+        _ = trade_runtime.Nobody

@@ -30,7 +30,7 @@ from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.journal import replay
 from trade_runtime.managers.state import PROOFREAD_SECS, StateManager, open_state
 from trade_runtime.model.records import JournalEvent, RuntimeStarted, RuntimeStopped, TradingHalted
-from trade_runtime.protocols import Record
+from trade_runtime.protocols import Owner, Record
 from trade_runtime.settings import ShutdownConfig, StoreSettings
 from trade_runtime.stores.memory import MemoryDisk
 from trade_runtime.stores.sqlite import plugin
@@ -257,7 +257,10 @@ async def test_a_journal_of_the_first_schema_is_brought_up_to_date(tmp_path: Pat
         old = await replay(store, whole=True)
     assert before == (tmp_path / NAME).read_bytes()
     env = environment(tmp_path)
-    async with plugin.open(NAME, tmp_path, durability="process", read_only=False, env=env) as store:
+    opened = plugin.open(
+        NAME, tmp_path, durability="process", read_only=False, env=env, owner=Owner("test")
+    )
+    async with opened as store:
         await store.keep(take(old.state, old.seq, 0, old.digest))
         assert records == list(await store.read(0, len(records)))
     assert "journal is brought up to date" in str(env.log)

@@ -11,6 +11,7 @@ import pytest
 from trio.testing import MockClock
 
 from tests.stores import open_sqlite
+from trade_runtime.model.tables import Rows
 from trade_runtime.protocols import Record, Store
 from trade_runtime.stores.memory import MemoryDisk, MemoryStore
 from trade_runtime.testing.stores import check_store
@@ -34,16 +35,16 @@ async def test_memory_keeps_every_promise(autojump_clock: MockClock) -> None:
 class Forgetful(MemoryStore):
     """Acknowledges a batch and keeps its first record."""
 
-    async def append(self, records: Sequence[Record]) -> None:
-        await super().append(records[:1])
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+        await super().append(records[:1], rows)
 
 
 class Careless(MemoryStore):
     """Takes a batch piece by piece."""
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
         for record in records:
-            await super().append([record])
+            await super().append([record], rows)
 
 
 class Backward(MemoryStore):

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from tests.stores import chained, environment, listing
 from trade_runtime.errors import StoreDamaged, StoreError
+from trade_runtime.protocols import Owner
 from trade_runtime.stores.memory import MemoryDisk, plugin
 
 
@@ -18,7 +19,12 @@ async def test_a_fresh_one_each_time(tmp_path: Path) -> None:
     """The scheme `memory` keeps nothing: what it is opened for is gone when it is closed."""
     for _ in range(2):
         async with plugin.open(
-            "", tmp_path, durability="power", read_only=False, env=environment(tmp_path)
+            "",
+            tmp_path,
+            owner=Owner("test"),
+            durability="power",
+            read_only=False,
+            env=environment(tmp_path),
         ) as store:
             assert list(await store.read(0, 10)) == []
             await store.append(chained(1, 2))

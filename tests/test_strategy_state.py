@@ -306,7 +306,7 @@ async def test_a_strategy_without_state_writes_none(tmp_path: Path) -> None:
         await trio.sleep(1)
         assert runtime.hosts[0].on_touched is None
         assert runtime.state is not None
-        assert runtime.state.trading.on_fill is None
+        assert runtime.state.trading.memories.on_owed is None
     assert [] == saved(world)
 
 

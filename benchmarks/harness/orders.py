@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import attrs
 import trio
@@ -16,6 +17,7 @@ from trade_runtime.model.ids import ClientOrderId, Currency, VenueName, VenueOrd
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import ZERO, OrderReport, OrderSpec, ReportStatus
+from trade_runtime.model.tables import Rows
 from trade_runtime.protocols import (
     Capabilities,
     Environment,
@@ -133,27 +135,26 @@ class NotingStore:
     """A store that hands everything on, and remembers what was appended."""
 
     def __init__(self, store: Store, batches: list[list[Row]]) -> None:
-        self.read = store.read
-        self.check = store.check
+        self.read, self.check = store.read, store.check
+        self.snapshots, self.snapshot = store.snapshots, store.snapshot
+        self.keep, self.forget = store.keep, store.forget
+        self.tabled, self.find, self.rows = store.tabled, store.find, store.rows
         self._store = store
         self._batches = batches
 
-    async def append(self, records: Sequence[Record]) -> None:
-        """Hand on, and remember."""
-        await self._store.append(records)
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+        """Hand on, and remember the records."""
+        await self._store.append(records, rows)
         self._batches.append([(r.seq, r.ts_ns, r.kind, r.payload, r.digest) for r in records])
 
 
 def noting(plugin: StorePlugin, batches: list[list[Row]]) -> StorePlugin:
     """Return the plug-in of a store whose appends are added to `batches`."""
 
-    def opened(
-        location: str, data_dir: Path, *, durability: str, read_only: bool, env: Environment
-    ) -> AbstractAsyncContextManager[Store]:
-        inner = plugin.open(location, data_dir, durability=durability, read_only=read_only, env=env)
-        return _noted(inner, batches)
+    def opened(location: str, data_dir: Path, **how: Any) -> AbstractAsyncContextManager[Store]:
+        return _noted(plugin.open(location, data_dir, **how), batches)
 
-    return StorePlugin(open=opened)
+    return attrs.evolve(plugin, open=opened)
 
 
 @asynccontextmanager

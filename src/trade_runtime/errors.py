@@ -68,6 +68,13 @@ class StoreBusy(StoreError):
     """Another runtime owns this state; the message says which."""
 
 
+class StoreFenced(StoreError):
+    """Another took the store over while this owner did not renew its lease; the message says who.
+
+    Nothing of this owner is written any more. Exit code 3.
+    """
+
+
 class StrategyError(TradeRuntimeError):
     """A strategy's own code failed. It is stopped alone; the others go on."""
 

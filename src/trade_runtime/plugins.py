@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
 import attrs
 
 from trade_runtime.errors import ConfigError
-from trade_runtime.protocols import HistoryPlugin, StorePlugin, VenuePlugin
+from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
+from trade_runtime.protocols import (
+    Environment,
+    HistoryPlugin,
+    Owner,
+    Store,
+    StorePlugin,
+    VenuePlugin,
+)
+from trade_runtime.settings import Settings
 from trade_runtime.spelling import suggest
 
 T = TypeVar("T")
@@ -60,7 +70,7 @@ class Plugins:
     )
 
     def store(self, url: str) -> tuple[StorePlugin, str]:
-        """Return the plug-in of a store URL and the rest of the URL.
+        """Return the plug-in of a store URL and what it is to be told of the URL.
 
         Raises:
             ConfigError: no plug-in is of that scheme.
@@ -71,4 +81,37 @@ class Plugins:
             raise ConfigError(
                 f"store.url: no store of scheme {scheme!r}{suggest(scheme, self.stores)}"
             )
-        return plugin, rest.removeprefix("/")
+        return plugin, url if plugin.whole_url else rest.removeprefix("/")
+
+    def need_asyncio(self, settings: Settings) -> bool:
+        """Tell whether a plug-in that the settings name needs an asyncio loop beneath it.
+
+        Raises:
+            ConfigError: there is no such plug-in.
+        """
+        plugin, _ = self.store(settings.store.url)
+        return plugin.asyncio
+
+    @asynccontextmanager
+    async def open_store(
+        self, settings: Settings, env: Environment, *, read_only: bool
+    ) -> AsyncIterator[Store]:
+        """Open the store that the settings name, outside of a runtime.
+
+        Raises:
+            ConfigError: the settings name no store that there could be.
+            StoreError: it cannot be opened; StoreBusy and StoreDamaged as `StorePlugin.open` says.
+        """
+        plugin, location = self.store(settings.store.url)
+        async with (
+            asyncio_loop(plugin.asyncio),
+            plugin.open(
+                location,
+                settings.runtime.data_dir,
+                owner=Owner(settings.runtime.name, settings.owner.lease_secs),
+                durability=settings.store.durability,
+                read_only=read_only,
+                env=env,
+            ) as store,
+        ):
+            yield store

@@ -22,6 +22,7 @@ from trade_runtime.errors import (
     StoreError,
     TradeRuntimeError,
 )
+from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
 from trade_runtime.lifecycle.clock import SystemClock, fresh_seed
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, file_name, iso
@@ -37,7 +38,7 @@ from trade_runtime.model.ids import InstrumentId, StrategyName
 from trade_runtime.model.records import RuntimeStopped
 from trade_runtime.operator import OperatorCalls
 from trade_runtime.plugins import Plugins
-from trade_runtime.protocols import Clock, Environment
+from trade_runtime.protocols import Clock, Environment, Owner
 from trade_runtime.settings import Settings
 from trade_runtime.strategy import Strategy
 from trade_runtime.verdict import exit_code, make_report, positions
@@ -164,8 +165,10 @@ class Runtime(OperatorCalls):
                 nursery.start_soon(self._turn, name="trade_runtime/turning")
                 fatal = None
                 try:
-                    with self._scope:
-                        await self._nest()
+                    needed = self._plugins.need_asyncio(self.settings)
+                    async with asyncio_loop(needed):  # outside: it turns while layers close
+                        with self._scope:
+                            await self._nest()
                 except BaseException as error:
                     fatal = self._failed(error)
                 nursery.cancel_scope.cancel()
@@ -179,6 +182,7 @@ class Runtime(OperatorCalls):
         store = plugin.open(
             location,
             settings.runtime.data_dir,
+            owner=Owner(settings.runtime.name, settings.owner.lease_secs),
             durability=settings.store.durability,
             read_only=False,
             env=self.environment("store"),

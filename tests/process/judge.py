@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import trio
 
+from tests.postgres_world import query
 from tests.process.support import STAGES_OK, Run, World
+from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
 
 Row = dict[str, Any]
 
@@ -76,15 +79,29 @@ def _rows(db: sqlite3.Connection, table: str, order: str) -> list[Row]:
     return [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY {order}")]
 
 
+def _postgres_rows(url: str) -> list[Row]:
+    async def read() -> list[Row]:
+        async with asyncio_loop(True):
+            return [dict(row) for row in await query(url, _POSTGRES_RECORDS)]
+
+    return trio.run(read)
+
+
+_POSTGRES_RECORDS = "SELECT * FROM trade_runtime.records WHERE runtime = 'world' ORDER BY seq"
+
+
 def evidence(world: World) -> Evidence:
     """Read what is there; the process that wrote it has ended."""
     with _copy(world.venue) as db:
         orders = {row["client_order_id"]: row for row in _rows(db, "orders", "seq")}
         fills, history = _rows(db, "fills", "seq"), _rows(db, "history", "seq")
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-    with _copy(world.journal) as db:
-        records = _rows(db, "records", "seq")
-        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    if world.postgres_url:
+        records = _postgres_rows(world.postgres_url)
+    else:
+        with _copy(world.journal) as db:
+            records = _rows(db, "records", "seq")
+            assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     for record in records:
         record["payload"] = json.loads(record["payload"])
     return Evidence(orders, fills, history, records, world.verify())

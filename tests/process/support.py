@@ -95,6 +95,8 @@ class World:
         self.data_dir = folder / "state"
         self.venue = self.data_dir / "paper.paper.sqlite"
         self.journal = self.data_dir / "journal.sqlite"
+        self.postgres_url = ""
+        """Where the journal is instead, if it is in PostgreSQL."""
         self._runs = 0
 
     def configure(

@@ -24,9 +24,9 @@ from trade_runtime.cli.places import check_data_dir
 from trade_runtime.errors import ConfigError, StoreDamaged
 from trade_runtime.loading import load_strategies
 from trade_runtime.machines.trading_state import TradingState
-from trade_runtime.managers.journal import replay
 from trade_runtime.managers.memory import check_memories
 from trade_runtime.managers.strategies import check_strategies
+from trade_runtime.managers.tables import prove
 from trade_runtime.managers.venues import read_table
 from trade_runtime.model.ids import VenueName
 from trade_runtime.plugins import Plugins
@@ -43,11 +43,13 @@ class Journal:
         state: all its records, folded.
         records: how many there were ever.
         removed: how many of them are there no more: a snapshot stands for them.
+        tabled: its tables were held against it.
     """
 
     state: TradingState
     records: int
     removed: int
+    tabled: bool
 
 
 @attrs.frozen
@@ -158,18 +160,11 @@ async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Jo
         StoreError: it cannot be read now.
     """
     data_dir = settings.runtime.data_dir
-    plugin, location = (plugins or Plugins()).store(settings.store.url)
-    opened = plugin.open(
-        location,
-        data_dir,
-        durability=settings.store.durability,
-        read_only=True,
-        env=environment(data_dir),
-    )
+    opened = (plugins or Plugins()).open_store(settings, environment(data_dir), read_only=True)
     async with opened as store:
         await store.check()
         try:
-            found = await replay(store, whole=True)
+            found, tabled = await prove(store)
         except StoreDamaged as error:
             if str(error).startswith("record "):  # the chain knows records, not where they are
                 raise StoreDamaged(
@@ -177,7 +172,7 @@ async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Jo
                     " restore it from a backup, or move it away to begin anew"
                 ) from error
             raise
-        return Journal(found.state, found.seq, found.since)
+        return Journal(found.state, found.seq, found.since, tabled)
 
 
 @contextmanager

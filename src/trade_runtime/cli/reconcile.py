@@ -9,7 +9,7 @@ import platform
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -100,12 +100,8 @@ def _first(error: BaseException) -> TradeRuntimeError:
 async def _rehearse(settings: Settings) -> Plan:
     """Return what would be recorded. The journal is only read; venues of ours work on a copy."""
     plugins, data_dir = Plugins(), settings.runtime.data_dir
-    plugin, location = plugins.store(settings.store.url)
     env = environment(data_dir)
-    opened = plugin.open(
-        location, data_dir, durability=settings.store.durability, read_only=True, env=env
-    )
-    async with opened as store:
+    async with plugins.open_store(settings, env, read_only=True) as store:
         await store.check()
         state = (await replay(store)).state
         past = await Past.of(store)
@@ -130,16 +126,10 @@ async def _carry_out(settings: Settings, reason: str, accept: bool) -> Plan:
         StoreError: it is not what was written, or cannot be written.
         VenueError: a venue gave no answer.
     """
-    plugins, data_dir = Plugins(), settings.runtime.data_dir
-    plugin, location = plugins.store(settings.store.url)
-    env = environment(data_dir)
+    plugins = Plugins()
+    env = environment(settings.runtime.data_dir)
     outcome = "failed"
-    async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(
-            plugin.open(
-                location, data_dir, durability=settings.store.durability, read_only=False, env=env
-            )
-        )
+    async with plugins.open_store(settings, env, read_only=False) as store:
         ladder = Ladder(settings.shutdown)
         async with open_state(
             settings.runtime.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -92,19 +93,12 @@ async def _clear(settings: Settings, reason: str) -> None:
         if found.state.latch is not None:  # else somebody was faster
             now_ns = environment(settings.runtime.data_dir).clock.now_ns()
             event = LatchCleared(OPERATOR, reason)
-            await store.append([make_record(found.digest, found.seq + 1, now_ns, event)])
+            await store.append([make_record(found.digest, found.seq + 1, now_ns, event)], {})
 
 
-def _store(settings: Settings, *, read_only: bool) -> Any:
-    plugin, location = Plugins().store(settings.store.url)
-    data_dir = settings.runtime.data_dir
-    return plugin.open(
-        location,
-        data_dir,
-        durability=settings.store.durability,
-        read_only=read_only,
-        env=environment(data_dir),
-    )
+def _store(settings: Settings, *, read_only: bool) -> AbstractAsyncContextManager[Store]:
+    env = environment(settings.runtime.data_dir)
+    return Plugins().open_store(settings, env, read_only=read_only)
 
 
 def _facts(latch: Latch | None, cleared: bool) -> dict[str, Any]:

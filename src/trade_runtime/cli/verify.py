@@ -48,6 +48,7 @@ def sound(journal: Journal) -> dict[str, Any]:
         "ok": True,
         "records": journal.records,
         "removed": journal.removed,
+        "tables": journal.tabled,
         "clean": state.clean,
         "open_intents": [_intent(order) for order in state.live()],
         "positions": [
@@ -64,7 +65,7 @@ def sound(journal: Journal) -> dict[str, Any]:
 
 def damaged(error: StoreError) -> dict[str, Any]:
     """Return what can be said where the journal cannot be trusted: null is "not known"."""
-    unknown = dict.fromkeys(("records", "removed", "clean", "open_intents", "positions"))
+    unknown = dict.fromkeys(("records", "removed", "tables", "clean", "open_intents", "positions"))
     return {"ok": False, **unknown, "error": str(error)}
 
 

@@ -7,7 +7,7 @@ before anything else. So the state and the fills, taken together, never part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from trade_runtime.machines.images import MemoryImage
 from trade_runtime.model.events import Fill
@@ -47,6 +47,8 @@ class Memories:
     def __init__(self) -> None:
         self.kept: dict[StrategyName, Memory] = {}
         """By the strategy; empty where no state was ever kept."""
+        self.on_owed: Callable[[StrategyName], None] | None = None
+        """Told of each fill that no state knows yet. Set by the keeper of states."""
 
     def __iter__(self) -> Iterator[StrategyName]:
         return iter(self.kept)
@@ -63,6 +65,8 @@ class Memories:
         """Take a fill that the state of its strategy does not know yet."""
         memory = self.kept.get(strategy)
         if memory is not None:
+            if self.on_owed is not None:
+                self.on_owed(strategy)
             memory.behind += 1
             if len(memory.owed) < MAX_OWED_FILLS:
                 memory.owed.append(fill)

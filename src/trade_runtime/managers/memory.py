@@ -10,16 +10,13 @@ together with those that happened meanwhile, before anything else.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any, Protocol
 
 import structlog
 import trio
 
 from trade_runtime.errors import ConfigError, StrategyError
-from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.memories import MAX_OWED_FILLS, Memories, Memory
-from trade_runtime.machines.order import Order
 from trade_runtime.machines.state_codec import pack, unpack
 from trade_runtime.managers.state import StateManager
 from trade_runtime.model.events import Fill
@@ -137,7 +134,7 @@ class StateKeeper:
                 log.info("A state stays in the journal: nothing here loads it", strategy=name)
         if self._kept:
             self._state.before_commit = self.save_touched
-            self._state.trading.on_fill = self._filled
+            memories.on_owed = self._owed
 
     def _keep(self, host: Host) -> None:
         def touched() -> None:
@@ -171,8 +168,8 @@ class StateKeeper:
             self._save(host)
             self._state.join(first)
 
-    def _filled(self, fill: Fill, order: Order, position: Position, gained: Decimal) -> None:
-        host = self._kept.get(order.strategy)
+    def _owed(self, strategy: StrategyName) -> None:
+        host = self._kept.get(strategy)
         if host is not None and host.active and not self._first:
             self._first = self._state.seq + 1
 

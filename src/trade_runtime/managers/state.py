@@ -13,7 +13,6 @@ import platform
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from copy import deepcopy
 
 import structlog
 import trio
@@ -24,10 +23,13 @@ from trade_runtime.lifecycle.layer import open_layer
 from trade_runtime.machines.journal import GENESIS, make_record
 from trade_runtime.machines.order import Order
 from trade_runtime.machines.order_ids import new_tag
+from trade_runtime.machines.projection import Projection
 from trade_runtime.machines.snapshot import take
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.journal import fold, replay
+from trade_runtime.managers.tables import equal, remake
 from trade_runtime.model.records import JournalEvent, RuntimeStarted, RuntimeStopped
+from trade_runtime.model.tables import Rows
 from trade_runtime.protocols import Clock, Record, Store
 from trade_runtime.settings import StoreSettings
 from trade_runtime.version import __version__
@@ -93,6 +95,7 @@ class StateManager:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._projection = Projection(self.trading)
         self._digest = GENESIS
         self._seq = 0
         self._queue: list[Record] = []
@@ -137,10 +140,13 @@ class StateManager:
         """
         await self._store.check()
         found = await replay(self._store)
+        if await self._store.tabled() != found.seq:
+            await remake(self._store)
         self.trading, self._seq, self._digest = found.state, found.seq, found.digest
+        self._projection = Projection(self.trading)
         self.durable_seq, self._snapshot_seq = found.seq, found.since
         self._proof_seq, self._proof_digest = self._seq, self._digest
-        self._proof = deepcopy(self.trading)
+        self._proof = TradingState.of(self.trading.image())
 
     def record(self, event: JournalEvent, *, urgent: bool = False) -> Order | None:
         """Fold an event in and queue its record.
@@ -156,6 +162,7 @@ class StateManager:
             InvalidTransition: the event cannot follow from what was before; nothing was changed.
         """
         order = self.trading.apply(event)
+        self._projection.note(event, order)
         self._seq += 1
         record = make_record(self._digest, self._seq, self._clock.now_ns(), event)
         self._digest = record.digest
@@ -184,16 +191,18 @@ class StateManager:
         self.before_commit()
         waiting, self._queue = self._queue, []
         joined, self._joined = self._joined, []
-        # More than one where the disk was slow.
-        for batch in in_batches(waiting, self._settings.batch_rows, joined):
-            await self._append(batch)
+        changed, _ = self._projection.changed()
+        # More than one batch where the disk was slow; the rows are as all of them left them.
+        batches = list(in_batches(waiting, self._settings.batch_rows, joined))
+        for batch in batches:
+            await self._append(batch, changed if batch is batches[-1] else None)
         self._committed.set()
         self._committed = trio.Event()
 
-    async def _append(self, batch: Sequence[Record]) -> None:
+    async def _append(self, batch: Sequence[Record], rows: Rows | None) -> None:
         if self.failed is None:
             try:
-                await self._store.append(batch)
+                await self._store.append(batch, rows)
             except StoreError as error:
                 self._fail(error)
         if self.failed is None:
@@ -261,6 +270,7 @@ class StateManager:
             raise StoreDamaged(f"the journal ends at record {self._proof_seq}, not at {self._seq}")
         if self._proof.hash() != self.trading.hash():
             raise StoreDamaged("the journal, read back, does not add up to the state in memory")
+        await equal(self._store, self.trading)
         if self._proof_seq - self._snapshot_seq >= LAST_SNAPSHOT_RECORDS:
             await self._keep_snapshot()
 

@@ -30,6 +30,7 @@ from trade_runtime.protocols.market import (
 )
 from trade_runtime.protocols.store import (
     OpenStore,
+    Owner,
     Record,
     Snapshot,
     Store,
@@ -66,6 +67,7 @@ __all__ = [
     "Matching",
     "OpenStore",
     "OrderEntry",
+    "Owner",
     "ReadHistory",
     "Record",
     "Simulated",

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import attrs
 
+from trade_runtime.model.tables import Row, Rows, Table
 from trade_runtime.protocols.world import Environment
 
 
@@ -50,6 +51,21 @@ class Snapshot:
     checksum: str
 
 
+@attrs.frozen
+class Owner:
+    """Who opens a store.
+
+    Attributes:
+        name: of the runtime; a store that keeps the journals of several tells them apart by it.
+        lease_secs: how long ownership lasts unless it is renewed, where it is a lease.
+        standby: wait for as long as another owns it, instead of raising StoreBusy.
+    """
+
+    name: str
+    lease_secs: float = 5.0
+    standby: bool = False
+
+
 class Store(Protocol):
     """Keeps the journal. It is held by one owner at a time."""
 
@@ -61,12 +77,18 @@ class Store(Protocol):
             StoreError: it cannot be read now.
         """
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
         """Write `records` in one transaction; on return they survive what `durability` names.
 
         Cancellation leaves all or none of them written, and the caller must read to know which.
 
+        Args:
+            records: in order, the first after the last that is there.
+            rows: of the tables of `model.tables`, in the same transaction; each replaces the one
+                of its key. None where they are not known for these records.
+
         Raises:
+            StoreFenced: another took the store over; nothing was written, nor will be.
             StoreError: nothing was written, or it is not known whether it was.
         """
 
@@ -101,6 +123,29 @@ class Store(Protocol):
             StoreError: nothing was removed, or it is not known whether it was.
         """
 
+    async def tabled(self) -> int:
+        """Return the last record that the tables know of: that of the last `append` with rows.
+
+        Raises:
+            StoreError: it cannot be read now.
+        """
+
+    async def find(self, table: Table, keys: Sequence[Row]) -> Sequence[Row]:
+        """Return those rows of a table that have one of these keys, in any order. A decimal may
+        come as its text.
+
+        Raises:
+            StoreError: they cannot be read now.
+        """
+
+    async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
+        """Return up to `limit` rows of a table whose keys come after `after`, in their order; from
+        the first on where it is None.
+
+        Raises:
+            StoreError: they cannot be read now.
+        """
+
     async def check(self) -> None:
         """Check the store's own integrity.
 
@@ -113,7 +158,14 @@ class OpenStore(Protocol):
     """The call signature of `StorePlugin.open`."""
 
     def __call__(
-        self, location: str, data_dir: Path, *, durability: str, read_only: bool, env: Environment
+        self,
+        location: str,
+        data_dir: Path,
+        *,
+        owner: Owner,
+        durability: str,
+        read_only: bool,
+        env: Environment,
     ) -> AbstractAsyncContextManager[Store]:
         """Open the store."""
 
@@ -123,11 +175,17 @@ class StorePlugin:
     """What an entry point of `trade_runtime.stores` names.
 
     Attributes:
-        open: makes the store from the rest of the URL (after `scheme:///`), the data directory and
-            the durability ("process" or "power"). With `read_only` nothing is created or changed,
-            no ownership is taken, and a store that does not exist reads as empty.
+        open: makes the store from the rest of the URL (after `scheme:///`), the data directory, the
+            owner and the durability ("process" or "power"). With `read_only` nothing is created or
+            changed, no ownership is taken, and a store that does not exist reads as empty.
             Entering raises StoreBusy where another owner holds it, StoreDamaged where it is not
             what was written. Leaving closes it for good and seals what is there.
+        asyncio: it needs an asyncio loop; it is then opened and closed beneath one of
+            trio-asyncio's, which outlives it.
+        whole_url: `open` is given the whole URL instead of the rest; it may hold a password, which
+            must not leave the plug-in.
     """
 
     open: OpenStore
+    asyncio: bool = False
+    whole_url: bool = False

@@ -13,6 +13,7 @@ from trade_runtime.settings.secrets import Table, is_secret, masked, masked_url
 from trade_runtime.settings.sections import (
     LogSettings,
     OrderSettings,
+    OwnerSettings,
     PriceSettings,
     ProtectionSettings,
     RuntimeSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "InstrumentSettings",
     "LogSettings",
     "OrderSettings",
+    "OwnerSettings",
     "PriceSettings",
     "ProtectionSettings",
     "RiskSettings",

@@ -26,6 +26,7 @@ from trade_runtime.settings.secrets import Table
 from trade_runtime.settings.sections import (
     LogSettings,
     OrderSettings,
+    OwnerSettings,
     PriceSettings,
     ProtectionSettings,
     RuntimeSettings,
@@ -45,6 +46,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "shutdown": ShutdownConfig,
     "log": LogSettings,
     "store": StoreSettings,
+    "owner": OwnerSettings,
     "prices": PriceSettings,
     "supervision": SupervisionSettings,
     "orders": OrderSettings,
@@ -67,6 +69,7 @@ class Settings:
         shutdown: budgets and duties of a stop.
         log: level and format.
         store: the journal.
+        owner: the lease on the state.
         prices: staleness and keep-alive.
         supervision: restarts.
         orders: acknowledgement and reconcile.
@@ -87,6 +90,7 @@ class Settings:
     shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)
     log: LogSettings = attrs.field(factory=LogSettings)
     store: StoreSettings = attrs.field(factory=StoreSettings)
+    owner: OwnerSettings = attrs.field(factory=OwnerSettings)
     prices: PriceSettings = attrs.field(factory=PriceSettings)
     supervision: SupervisionSettings = attrs.field(factory=SupervisionSettings)
     orders: OrderSettings = attrs.field(factory=OrderSettings)

@@ -13,7 +13,7 @@ from typing import Any
 MASK = "***"
 
 _SECRET = re.compile(
-    r"(^|_)(api_?key|private_key|secret|password|passwd|passphrase|token)$", re.IGNORECASE
+    r"(^|_)(api_?key|private_key|secret|(ssl)?password|passwd|passphrase|token)$", re.IGNORECASE
 )
 _USER_INFO = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^/?#@:]*):\S*@", re.IGNORECASE)
 # Up to the last "@": a password with an unquoted "/" is masked too.

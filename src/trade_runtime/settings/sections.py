@@ -116,6 +116,18 @@ class LogSettings:
     format: LogFormat = attrs.field(default="auto", validator=one_of(LogFormat))
 
 
+@attrs.frozen
+class OwnerSettings:
+    """`[owner]`: how this runtime owns its state, where ownership is a lease (PostgreSQL).
+
+    Attributes:
+        lease_secs: how long the lease lasts unless it is renewed, which a third of that does; how
+            long it takes until another may take over from one that is gone.
+    """
+
+    lease_secs: float = attrs.field(default=5.0, validator=positive)
+
+
 Durability = Literal["process", "power"]
 
 

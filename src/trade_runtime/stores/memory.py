@@ -15,7 +15,8 @@ import attrs
 import trio
 
 from trade_runtime.errors import StoreBusy, StoreDamaged, StoreError
-from trade_runtime.protocols import Environment, Record, Snapshot, Store, StorePlugin
+from trade_runtime.model.tables import TABLES, Row, Rows, Table
+from trade_runtime.protocols import Environment, Owner, Record, Snapshot, Store, StorePlugin
 
 Hook = Callable[[str, int], Awaitable[None]]
 """Called with the operation (the store's method) and its number, counted from 1 over all of them.
@@ -29,6 +30,8 @@ class MemoryDisk:
     Attributes:
         records: what is durable.
         snapshots: by `seq`, those that are.
+        tabled: the last record that the tables know of.
+        tables: by name, the rows by their key.
         calls: how many operations were begun, over all stores of this disk.
         before: called before an operation has any effect.
         after: called when it has had its effect and is not yet acknowledged.
@@ -36,6 +39,8 @@ class MemoryDisk:
 
     records: list[Record] = attrs.field(factory=list)
     snapshots: dict[int, Snapshot] = attrs.field(factory=dict)
+    tabled: int = 0
+    tables: dict[str, dict[Row, Row]] = attrs.field(factory=lambda: {name: {} for name in TABLES})
     calls: int = 0
     before: Hook | None = None
     after: Hook | None = None
@@ -100,7 +105,7 @@ class MemoryStore:
         await self._end("read", number)
         return found
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
         """Write `records`, all or none. The one checkpoint is before the write, so `Cancelled`
         means that nothing was written (unless a hook that runs after it was cancelled).
         """
@@ -111,7 +116,35 @@ class MemoryStore:
             if record.seq != expected:
                 raise StoreError(f"record {record.seq} does not follow {expected - 1}")
         self._disk.records.extend(records)
+        if rows is not None:
+            self._disk.tabled = self._disk.last
+            for name, changed in rows.items():
+                key = TABLES[name].key
+                self._disk.tables[name].update((row[:key], row) for row in changed)
         await self._end("append", number)
+
+    async def tabled(self) -> int:
+        """Return the last record that the tables know of."""
+        number = await self._begin("tabled")
+        await self._end("tabled", number)
+        return self._disk.tabled
+
+    async def find(self, table: Table, keys: Sequence[Row]) -> Sequence[Row]:
+        """Return those rows of a table that have one of these keys."""
+        number = await self._begin("find")
+        rows = self._disk.tables[table.name]
+        found = [rows[key] for key in keys if key in rows]
+        await self._end("find", number)
+        return found
+
+    async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
+        """Return rows of a table in the order of their keys."""
+        number = await self._begin("rows")
+        rows = self._disk.tables[table.name]
+        keys = sorted(rows, key=str)
+        found = [rows[key] for key in keys if after is None or str(key) > str(after)][:limit]
+        await self._end("rows", number)
+        return found
 
     async def snapshots(self) -> Sequence[int]:
         """Return the `seq` of every snapshot that is kept, in order."""
@@ -188,6 +221,7 @@ async def _open_fresh(
     location: str,
     data_dir: Path,
     *,
+    owner: Owner,
     durability: str,
     read_only: bool,
     env: Environment,

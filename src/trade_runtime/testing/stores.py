@@ -12,10 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from typing import Any
 
 import trio
 
 from trade_runtime.errors import StoreBusy, StoreError
+from trade_runtime.model.orders import ZERO
+from trade_runtime.model.tables import FILLS, ORDERS, POSITIONS, Row, Table
 from trade_runtime.protocols import Record, Snapshot, Store
 
 OpenAgain = Callable[[bool], AbstractAsyncContextManager[Store]]
@@ -52,8 +56,58 @@ async def check_store(open_store: OpenAgain) -> None:
     written = await _check_atomicity(open_store, written)
     written = await _check_cancellation(open_store, written)
     await _check_one_owner(open_store, written)
+    written = await _check_tables(open_store, written)
     written = await _check_snapshots(open_store, written)
     await _check_closing(open_store, written)
+
+
+async def _check_tables(open_store: OpenAgain, written: list[Record]) -> list[Record]:
+    """Rows come back as they went in, in the transaction of their records, the last of a key."""
+    last = written[-1].seq
+    rows = [_fill(number) for number in range(1, 8)]
+    held = [("s", "X.v", Decimal(number), Decimal("0.1"), ZERO, "{}", number) for number in (1, 2)]
+    more = make_records(last + 1, 4)
+    async with open_store(False) as store:
+        assert await store.tabled() == 0, "no rows were written yet"
+        await store.append(more[:2], {"fills": rows[:5], "positions": held[:1]})
+        await store.append(more[2:3], None)
+        assert await store.tabled() == last + 2, "records without rows leave the tables behind"
+        await store.append(more[3:], {"fills": rows[4:], "positions": held[1:]})
+        try:
+            await store.append(make_records(last + 9, 1), {"fills": [_fill(9)]})
+        except StoreError:
+            pass
+        else:
+            raise AssertionError("records have to follow those that are there")
+    async with open_store(True) as store:
+        assert await store.tabled() == last + 4, "the tables know of the last records with rows"
+        keys = [row[:2] for row in (rows[0], rows[6], _fill(9))]
+        found = sorted(map(_exact, await store.find(FILLS, keys)))
+        assert found == [_exact(rows[0]), _exact(rows[6])], "rows are found by their keys"
+        there = [_exact(row) for row in await store.rows(FILLS, None, 3)]
+        there += [_exact(row) for row in await store.rows(FILLS, there[-1][:2], 100)]
+        assert there == [_exact(row) for row in rows], "rows are read in the order of their keys"
+        (position,) = await store.rows(POSITIONS, None, 10)
+        assert _exact(position, POSITIONS) == _exact(held[1], POSITIONS), "the last of a key stays"
+        assert list(await store.rows(ORDERS, None, 10)) == [], "nothing is made up"
+    return [*written, *more]
+
+
+def _fill(number: int) -> Row:
+    quantity = Decimal("0.00000001") * number
+    price = Decimal("123456789012345.12345678")
+    return (
+        *(f"o-{number}", f"t{number}", "s", "X.v", "buy", quantity, price, Decimal("-0.5")),
+        *("USDT", number % 2 == 0, Decimal(10) ** -20, 1_700_000_000_000_000_000 + number),
+    )
+
+
+def _exact(row: Row, table: Table = FILLS) -> tuple[Any, ...]:
+    """A row with its decimals as numbers, whether they came so or as text."""
+    return tuple(
+        Decimal(str(value)) if column.kind == "decimal" and value is not None else value
+        for column, value in zip(table.columns, row, strict=True)
+    )
 
 
 async def _check_snapshots(open_store: OpenAgain, written: list[Record]) -> list[Record]:

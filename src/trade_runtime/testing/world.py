@@ -30,6 +30,7 @@ from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import (
     Environment,
     MarketSink,
+    Owner,
     Store,
     StorePlugin,
     VenuePlugin,
@@ -276,7 +277,14 @@ class World:
 
     @asynccontextmanager
     async def _open_store(
-        self, location: str, data_dir: Path, *, durability: str, read_only: bool, env: Environment
+        self,
+        location: str,
+        data_dir: Path,
+        *,
+        owner: Owner,
+        durability: str,
+        read_only: bool,
+        env: Environment,
     ) -> AsyncIterator[Store]:
         async with self.disk.store(read_only=read_only) as store:
             try:

@@ -25,6 +25,23 @@ _TABLES_1 = (
 _TABLES_2 = (
     """CREATE TABLE snapshots (seq INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL,
     digest TEXT NOT NULL, payload BLOB NOT NULL, checksum TEXT NOT NULL) STRICT""",
+    """CREATE TABLE orders (client_order_id TEXT PRIMARY KEY, strategy TEXT NOT NULL,
+    instrument TEXT NOT NULL, side TEXT NOT NULL, type TEXT NOT NULL, tif TEXT NOT NULL,
+    quantity TEXT NOT NULL, price TEXT, trigger_price TEXT, filled TEXT NOT NULL,
+    average_price TEXT, state TEXT NOT NULL, live INTEGER NOT NULL, reason TEXT NOT NULL,
+    protective INTEGER NOT NULL, reduce_only INTEGER NOT NULL, parent TEXT, oco TEXT NOT NULL,
+    venue_order_id TEXT, created_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE fills (client_order_id TEXT NOT NULL, trade_id TEXT NOT NULL,
+    strategy TEXT NOT NULL, instrument TEXT NOT NULL, side TEXT NOT NULL, quantity TEXT NOT NULL,
+    price TEXT NOT NULL, fee TEXT NOT NULL, fee_currency TEXT NOT NULL, maker INTEGER NOT NULL,
+    realised TEXT NOT NULL, ts_ns INTEGER NOT NULL, PRIMARY KEY (client_order_id, trade_id))
+    STRICT, WITHOUT ROWID""",
+    """CREATE TABLE positions (strategy TEXT NOT NULL, instrument TEXT NOT NULL,
+    quantity TEXT NOT NULL, average_price TEXT NOT NULL, realised TEXT NOT NULL,
+    fees TEXT NOT NULL, opened_ns INTEGER NOT NULL, PRIMARY KEY (strategy, instrument))
+    STRICT, WITHOUT ROWID""",
+    """CREATE VIEW stops AS SELECT client_order_id, strategy, instrument, side, type, quantity,
+    filled, trigger_price, price, state, created_ns FROM orders WHERE protective AND live""",
 )
 _MIGRATIONS = {1: _TABLES_1, 2: _TABLES_2}
 """By schema version, what it has more than the one before."""

@@ -21,7 +21,7 @@ from contextlib import (
 from pathlib import Path
 
 from trade_runtime.errors import ConfigError, StoreDamaged, StoreError
-from trade_runtime.protocols import Environment, Store
+from trade_runtime.protocols import Environment, Owner, Store
 from trade_runtime.stores.sqlite.faults import RESTORE, told
 from trade_runtime.stores.sqlite.files import (
     SCHEMA_VERSION,
@@ -54,7 +54,13 @@ same list, for the same reason: "Posix Advisory Locking" in its os_unix.c."""
 
 
 def open_sqlite(
-    location: str, data_dir: Path, *, durability: str, read_only: bool, env: Environment
+    location: str,
+    data_dir: Path,
+    *,
+    owner: Owner,
+    durability: str,
+    read_only: bool,
+    env: Environment,
 ) -> AbstractAsyncContextManager[Store]:
     """Open the journal at `location`, a path relative to `data_dir`.
 
@@ -64,6 +70,7 @@ def open_sqlite(
     Args:
         location: the path of the file.
         data_dir: what it is relative to.
+        owner: ignored: whose file it is says the lock.
         durability: "process" survives `kill -9`, "power" also the loss of power.
         read_only: take no lock, and create or change nothing.
         env: the clock and the log.

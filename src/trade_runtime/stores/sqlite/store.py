@@ -18,7 +18,9 @@ from typing import TypeVar
 import trio
 
 from trade_runtime.errors import StoreDamaged, StoreError
+from trade_runtime.model.tables import Row, Rows, Table
 from trade_runtime.protocols import Record, Snapshot
+from trade_runtime.stores.sqlite import tables
 from trade_runtime.stores.sqlite.faults import RESTORE, told
 from trade_runtime.stores.sqlite.files import APPLICATION_ID, SCHEMA_VERSION
 
@@ -27,6 +29,8 @@ CHECKPOINT_PAGES = 1000
 longer logs make fewer but longer pauses."""
 
 _READ = "SELECT seq, ts_ns, kind, payload, digest FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
+_TABLED = "SELECT value FROM meta WHERE key = 'tabled'"
+_TABLE = "INSERT OR REPLACE INTO meta VALUES ('tabled', ?)"
 _APPEND = "INSERT INTO records VALUES (?, ?, ?, ?, ?)"
 _SNAPSHOT = "SELECT seq, ts_ns, digest, payload, checksum FROM snapshots WHERE seq = ?"
 _OLDEST = "SELECT seq FROM records WHERE seq <= ? ORDER BY seq LIMIT ?"
@@ -66,9 +70,28 @@ class SqliteStore:
                 rows = self._connection.execute(_READ, (after, limit)).fetchall()
             return [Record(*row) for row in rows]
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
         """Write `records` in one transaction. `Cancelled` means that nothing was written."""
-        await self._change(partial(self._write, records))
+        await self._change(partial(self._write, records, rows))
+
+    async def tabled(self) -> int:
+        """Return the last record that the tables know of."""
+        async with self._turn:
+            with self._noting_damage(), told(self._path):
+                row = self._connection.execute(_TABLED).fetchone()
+            return 0 if row is None else int(row[0])
+
+    async def find(self, table: Table, keys: Sequence[Row]) -> Sequence[Row]:
+        """Return those rows of a table that have one of these keys."""
+        async with self._turn:
+            with self._noting_damage(), told(self._path):
+                return tables.find(self._connection, table, keys)
+
+    async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
+        """Return rows of a table in the order of their keys."""
+        async with self._turn:
+            with self._noting_damage(), told(self._path):
+                return tables.rows(self._connection, table, after, limit)
 
     async def snapshots(self) -> Sequence[int]:
         """Return the `seq` of every snapshot that is kept, in order."""
@@ -134,7 +157,7 @@ class SqliteStore:
         await trio.lowlevel.cancel_shielded_checkpoint()
         return result
 
-    def _write(self, records: Sequence[Record]) -> None:
+    def _write(self, records: Sequence[Record], changed: Rows | None) -> None:
         last = self._last
         for record in records:
             if record.seq != last + 1:
@@ -142,11 +165,14 @@ class SqliteStore:
                     f"{self._path}: record {record.seq} does not follow {last}; nothing was written"
                 )
             last = record.seq
-        if not records:
+        if not records and changed is None:
             return
-        rows = [(r.seq, r.ts_ns, r.kind, r.payload, r.digest) for r in records]
+        lines = [(r.seq, r.ts_ns, r.kind, r.payload, r.digest) for r in records]
         with self._transaction() as connection:
-            connection.executemany(_APPEND, rows)
+            connection.executemany(_APPEND, lines)
+            if changed is not None:
+                tables.write(connection, changed)
+                connection.execute(_TABLE, (str(last),))
         self._last = last
 
     def _write_snapshot(self, kept: Snapshot) -> None:
@@ -215,6 +241,21 @@ class EmptyStore:
         """Find none."""
         raise StoreError(f"{self._path}: has no snapshot at record {seq}")
 
+    async def tabled(self) -> int:
+        """Return 0."""
+        await trio.lowlevel.checkpoint()
+        return 0
+
+    async def find(self, table: Table, keys: Sequence[Row]) -> Sequence[Row]:
+        """Return nothing."""
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
+        """Return nothing."""
+        await trio.lowlevel.checkpoint()
+        return []
+
     async def keep(self, snapshot: Snapshot) -> None:
         """Refuse."""
         raise StoreError(f"{self._path}: opened for reading; nothing was written")
@@ -228,7 +269,7 @@ class EmptyStore:
         await trio.lowlevel.checkpoint()
         return []
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
         """Refuse."""
         raise StoreError(f"{self._path}: opened for reading; nothing was written")
 

@@ -1,0 +1,165 @@
+"""The main job with its journal in PostgreSQL: the same invariants, the same exit codes."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import trio
+
+from tests.postgres_world import Desk
+from tests.process import judge
+from tests.process.support import SEED, Run, World, command, grid, share, strategy, until_age
+from tests.process.test_second_signal import BUSY
+from tests.stores import read_all
+from tests.support.postgres import Server, fresh_name, programs
+from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
+
+pytestmark = pytest.mark.process
+
+LEASE_SECS = 1.0
+
+SECRET = "a-pass-word"
+
+
+@pytest.fixture
+def world(tmp_path: Path, postgres: Server) -> Iterator[World]:
+    """A trader's folder whose journal is in a new database."""
+    found = World(tmp_path)
+    name = fresh_name()
+    admin = [str(programs() / "psql"), "-q", "-d", postgres.url("postgres"), "-c"]
+    subprocess.run([*admin, f"CREATE DATABASE {name}"], check=True)
+    found.postgres_url = postgres.url(name)
+    yield found
+    subprocess.run([*admin, f"DROP DATABASE {name} WITH (FORCE)"], check=True)
+
+
+def tables(world: World) -> dict[str, Any]:
+    """The sections that put the journal there; trust needs no password, so any is right."""
+    parts = urlsplit(world.postgres_url)
+    url = parts._replace(netloc=parts.netloc.replace("@", f":{SECRET}@")).geturl()
+    return {"store": {"url": url}, "owner": {"lease_secs": LEASE_SECS}}
+
+
+def test_a_stop_is_clean_and_shows_no_password(world: World) -> None:
+    """SIGTERM under load; the password of the URL is in no log, report or answer."""
+    world.configure(grid(50), **tables(world))
+    with world.run() as run:
+        world.until_grid(run)
+        run.send(signal.SIGTERM)
+        assert 0 == run.end(), run
+    judge.check_clean(world, run)
+    shown = [run.log, run.out, run.report_path.read_text()]
+    shown += [command(name, world.config).stdout for name in ("check", "verify", "resume")]
+    assert all(shown[3:])
+    assert not any(SECRET in text for text in shown)
+    assert not world.journal.exists()
+
+
+def test_killed_again_and_again(world: World) -> None:
+    """At random moments, and started again at once: its own dead lease is waited for."""
+    rng = random.Random(SEED)
+    world.configure(
+        strategy("churn", "Churn", every=2, own_stops=False), market=BUSY, **tables(world)
+    )
+    for _ in range(share(4, 50)):
+        with world.run() as run:
+            if rng.random() < 0.3:
+                moment = rng.uniform(0.0, 2.0)
+            else:
+                run.until_log("Market data flows")
+                moment = rng.uniform(0.0, 1.5)
+            until_age(run, run.age_secs + moment)
+            run.kill()
+        judge.check_crash(world, run)
+    with world.run() as run:
+        run.until_log("Market data flows")
+        run.until(lambda: len(world.live("SELECT 1 FROM fills")) > 20, "fills")
+        run.send(signal.SIGTERM)
+        assert 0 == run.end(), run
+    judge.check_clean(world, run)
+
+
+def test_a_second_runtime_is_refused(world: World) -> None:
+    """Exit 3 and one message that names the process; the first goes on."""
+    world.configure(grid(20), **tables(world))
+    with world.run() as first:
+        world.until_grid(first, 20)
+        with world.run() as second:
+            assert 3 == second.end(), second
+        (error,) = [line for line in second.log.splitlines() if line.startswith("error:")]
+        assert f"held by pid {first.pid} " in error
+        assert "stop that runtime first" in error
+        first.send(signal.SIGTERM)
+        assert 0 == first.end(), first
+    judge.check_clean(world, first)
+
+
+def test_a_server_that_crashes_and_comes_back_is_outlasted(world: World, postgres: Server) -> None:
+    """`stop -m immediate` while trading, a start 3 s later: it trades on, the stop is clean."""
+    world.configure(strategy("churn", "Churn", every=2), market=BUSY, **tables(world))
+    with world.run() as run:
+        run.until(lambda: len(world.live("SELECT 1 FROM fills")) > 5, "fills")
+        postgres.stop()
+        try:
+            time.sleep(3)
+        finally:
+            postgres.start()
+        before = len(world.live("SELECT 1 FROM fills"))
+        run.until(lambda: len(world.live("SELECT 1 FROM fills")) > before + 5, "more fills")
+        run.send(signal.SIGTERM)
+        assert 0 == run.end(), run
+    judge.check_clean(world, run)
+
+
+def test_a_server_that_goes_away_in_the_stop_is_told_truthfully(
+    world: World, postgres: Server
+) -> None:
+    """The stop is over within its ladder, with exit code 3; the next start recovers."""
+    world.configure(grid(20), **tables(world))
+    with world.run() as run:
+        world.until_grid(run, 20)
+        postgres.freeze()
+        run.send(signal.SIGTERM)
+        try:
+            assert 3 == run.end(), run
+            assert run.took_secs < 10
+            report = run.report()
+        finally:
+            postgres.thaw()
+        assert ("incomplete", False) == (report["outcome"], report["state"]["verified"])
+    judge.check_crash(world, run)
+    with world.run() as run:
+        run.until_log("Market data flows")
+        run.send(signal.SIGTERM)
+        assert 0 == run.end(), run
+    judge.check_clean(world, run)
+
+
+def test_an_owner_that_was_replaced_stops_and_says_why(world: World) -> None:
+    """Frozen past its lease, another takes the journal; thawed, it sends nothing and exits 3."""
+    world.configure(strategy("churn", "Churn", every=2), market=BUSY, **tables(world))
+
+    async def replace(run: Run) -> None:
+        async with (
+            asyncio_loop(True),
+            Desk(world.postgres_url).open(name="world", standby=True) as successor,
+        ):
+            count = len(await read_all(successor))
+            run.send(signal.SIGCONT)
+            assert 3 == await trio.to_thread.run_sync(run.end), run
+            assert count == len(await read_all(successor))
+
+    with world.run() as run:
+        run.until(lambda: len(world.live("SELECT 1 FROM fills")) > 5, "fills")
+        run.send(signal.SIGSTOP)
+        trio.run(replace, run)
+    assert "was taken over" in run.report()["reason"]
+    judge.check_crash(world, run)
