@@ -28,6 +28,7 @@ from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, file_name, iso
 from trade_runtime.lifecycle.tasks import first_of
 from trade_runtime.loading import load_strategies
+from trade_runtime.managers.memory import StateKeeper
 from trade_runtime.managers.prices import PriceManager, open_prices, watched
 from trade_runtime.managers.state import StateManager, flushed, open_state
 from trade_runtime.managers.strategies import StrategyHost, check_strategies, open_strategies
@@ -216,6 +217,7 @@ class Runtime(OperatorCalls):
                 {StrategyName(s.name): s.bar_plan for s in settings.strategies},
                 self.prices,
                 self.trading.orders,
+                StateKeeper(self.state, settings.store.save_secs),
                 ladder,
                 self.clock,
                 outermost,
