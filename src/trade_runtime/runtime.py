@@ -182,7 +182,7 @@ class Runtime(OperatorCalls):
         store = plugin.open(
             location,
             settings.runtime.data_dir,
-            owner=Owner(settings.runtime.name, settings.owner.lease_secs),
+            owner=Owner(settings.runtime.name, settings.owner.lease_secs, settings.owner.standby),
             durability=settings.store.durability,
             read_only=False,
             env=self.environment("store"),

@@ -23,6 +23,8 @@ COMMANDS = {
     "run": ("run", "run_command"),
     "check": ("check", "check_command"),
     "verify": ("verify", "verify_command"),
+    "export": ("export", "export_command"),
+    "backup": ("backup", "backup_command"),
     "resume": ("resume", "resume_command"),
     "reconcile": ("reconcile", "reconcile_command"),
     "backtest": ("backtest", "backtest_command"),

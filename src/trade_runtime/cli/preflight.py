@@ -166,7 +166,7 @@ async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Jo
         try:
             found, tabled = await prove(store)
         except StoreDamaged as error:
-            if str(error).startswith("record "):  # the chain knows records, not where they are
+            if str(error).startswith(("record ", "table ")):  # the chain knows not where they are
                 raise StoreDamaged(
                     f"{masked_url(settings.store.url)} in {data_dir}: {error};"
                     " restore it from a backup, or move it away to begin anew"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -184,8 +184,13 @@ class StorePlugin:
             trio-asyncio's, which outlives it.
         whole_url: `open` is given the whole URL instead of the rest; it may hold a password, which
             must not leave the plug-in.
+        back_up: writes a copy of the store at a place (the rest of its URL, and the data directory)
+            to a file that is not there yet; an owner may go on with it. None where the store's own
+            tools do that. Raises ConfigError where the file is there or cannot be written,
+            StoreError where there is nothing, or it cannot be read.
     """
 
     open: OpenStore
     asyncio: bool = False
     whole_url: bool = False
+    back_up: Callable[[str, Path, Path], Awaitable[None]] | None = None

@@ -118,13 +118,15 @@ class LogSettings:
 
 @attrs.frozen
 class OwnerSettings:
-    """`[owner]`: how this runtime owns its state, where ownership is a lease (PostgreSQL).
+    """`[owner]`: how this runtime owns its state.
 
     Attributes:
+        standby: where another owns it, wait until that one is gone, and take over.
         lease_secs: how long the lease lasts unless it is renewed, which a third of that does; how
             long it takes until another may take over from one that is gone.
     """
 
+    standby: bool = False
     lease_secs: float = attrs.field(default=5.0, validator=positive)
 
 

@@ -11,8 +11,8 @@ from trade_runtime.errors import StoreDamaged
 from trade_runtime.stores.postgresql.faults import RESTORE
 from trade_runtime.stores.postgresql.link import Link
 
-LOCK = 0x7472_6164_655F_7274
-"""The advisory lock of migrations: "trade_rt" in ASCII, so that it is no other program's."""
+LOCK = int.from_bytes(b"trade_rt", "big")
+"""The advisory lock of migrations: a number of our own, so that it is no other program's."""
 
 MIGRATIONS = (
     """

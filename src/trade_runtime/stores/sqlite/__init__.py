@@ -7,9 +7,10 @@ change that matters; reading leaves no trace. `docs/reference/journal-store.md` 
 """
 
 from trade_runtime.protocols import StorePlugin
+from trade_runtime.stores.sqlite.backup import back_up
 from trade_runtime.stores.sqlite.opening import open_sqlite
 from trade_runtime.stores.sqlite.store import SqliteStore
 
 __all__ = ["SqliteStore", "plugin"]
 
-plugin = StorePlugin(open=open_sqlite)
+plugin = StorePlugin(open=open_sqlite, back_up=back_up)
