@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.cli_world import World, command
+from tests.cli_world import STRATEGY, World, command
 from tests.support.backtests import make_project
 from trade_runtime.cli.check import check_command
 from trade_runtime.cli.instruments import similar_symbols
@@ -425,3 +425,23 @@ def test_what_was_probably_meant_is_asked_for(symbol: str, meant: str) -> None:
     similar = similar_symbols(symbol)
     assert meant in similar
     assert symbol not in similar
+
+
+@pytest.mark.process
+def test_a_state_of_another_version_is_found_before_the_start(world: World) -> None:
+    """One line with the strategy and the mend; `run` refuses it with the same, exit code 2."""
+    hooks = """
+    def on_save(self):
+        return {}
+    def on_load(self, state):
+        pass
+"""
+    buyer = world.folder / "buyer.py"
+    buyer.write_text(STRATEGY + hooks)
+    world.trade()
+    buyer.write_text(STRATEGY + "    state_version = 2\n" + hooks)
+    for what in ("check", "run"):
+        told = command(what, world.config)
+        assert 2 == told.returncode
+        assert "strategy buyer: its saved state is of version 1" in told.stderr
+        assert "write on_migrate" in told.stderr

@@ -11,6 +11,7 @@ import pytest
 from trade_runtime.cli.backtest import backtest_command
 from trade_runtime.cli.check import check_command
 from trade_runtime.cli.main import COMMANDS, cli
+from trade_runtime.cli.reconcile import reconcile_command
 from trade_runtime.cli.replay import replay_command
 from trade_runtime.cli.resume import resume_command
 from trade_runtime.cli.run import run_command
@@ -45,6 +46,7 @@ def test_every_command_is_in_the_table() -> None:
         ("`check`", check_command),
         ("`verify`", verify_command),
         ("`resume`", resume_command),
+        ("`reconcile`", reconcile_command),
         ("`backtest`", backtest_command),
         ("`replay`", replay_command),
     ],

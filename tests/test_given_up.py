@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.support.values import fill, spec
+from tests.support.values import accepted, closed, fill, spec
 from trade_runtime.machines import order_index
 from trade_runtime.machines.order import OrderState
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.ids import ClientOrderId, InstrumentId
-from trade_runtime.model.orders import Side
+from trade_runtime.model.orders import ReportStatus, Side
 from trade_runtime.model.records import OrderDropped, OrderSent, OrderUnknown, RuntimeStarted
 
 
@@ -43,6 +43,17 @@ def test_its_fill_counts() -> None:
     assert order.state in (OrderState.OPEN, OrderState.FILLED)
     assert 1 == state.fills
     assert late.quantity == state.ledger.position(order.strategy, order.instrument).quantity
+
+
+def test_one_that_came_back_and_ended_is_forgotten() -> None:
+    """Nothing of it is left, so a snapshot that was taken then can be read."""
+    state = started()
+    order_id = give_up(state, 1)
+    state.apply(accepted(order_id))
+    state.apply(closed(order_id, status=ReportStatus.CANCELLED, filled="0"))
+
+    assert {} == state.orders == state.index.given_up
+    assert state.hash() == TradingState.of(state.image()).hash()
 
 
 def test_only_the_latest_are_kept_in_mind() -> None:

@@ -13,7 +13,7 @@ from tests.support.values import SELL, accepted, closed, fill, rejected, spec
 from trade_runtime.errors import StoreDamaged
 from trade_runtime.machines.journal import GENESIS, check_chain, digest, make_record, read_event
 from trade_runtime.model.events import AmendRejected, CancelRejected, OrderAmended
-from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, StrategyName
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, StrategyName, TradeId
 from trade_runtime.model.orders import ReportStatus
 from trade_runtime.model.records import (
     KINDS,
@@ -27,9 +27,13 @@ from trade_runtime.model.records import (
     OrderReleased,
     OrderSent,
     OrderUnknown,
+    PositionAdjusted,
     ProfitMarked,
+    Reconciled,
     RuntimeStarted,
     RuntimeStopped,
+    StateFormat,
+    StrategySaved,
     StrategyStopped,
     TradingHalted,
     TradingMode,
@@ -60,7 +64,22 @@ EVENTS: list[JournalEvent] = [
     ProfitMarked(Currency("USDT"), 20_000, Decimal("1.5"), Decimal(2)),
     TradingHalted("SIGTERM"),
     StrategyStopped(StrategyName("maker"), "failed", "ValueError: oops"),
+    StrategySaved(StrategyName("maker"), 2, StateFormat.MAPPING, '{"größe":{"$decimal":"0.10"}}'),
     RuntimeStopped("SIGTERM", "clean"),
+    PositionAdjusted(
+        StrategyName("maker"),
+        InstrumentId("ETHUSDT.paper"),
+        Decimal("-0.10"),
+        Decimal("99.9"),
+        Decimal(0),
+        Currency("USDT"),
+        TradeId("7"),
+        Decimal(1),
+        9,
+        "operator",
+        "a fill that the journal lacks",
+    ),
+    Reconciled("operator", "restored from a backup", True, 12),
 ]
 
 

@@ -35,6 +35,8 @@ REQUIRED_MUTANTS = {
     "resend_unknown",
     "no_fill_dedup",
     "flush_skipped",
+    "state_after_its_fill",
+    "missed_fills_untold",
 }
 
 

@@ -25,6 +25,7 @@ from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, file_name, iso
 from trade_runtime.lifecycle.tasks import first_of, leaves
 from trade_runtime.loading import load_strategies
+from trade_runtime.managers.memory import StateKeeper
 from trade_runtime.managers.prices import PriceManager, open_prices, watched
 from trade_runtime.managers.state import StateManager, flushed, open_state
 from trade_runtime.managers.strategies import StrategyHost, check_strategies, open_strategies
@@ -191,7 +192,7 @@ class Runtime(OperatorCalls):
         store = plugin.open(
             location,
             settings.runtime.data_dir,
-            owner=Owner(settings.runtime.name, settings.owner.lease_secs),
+            owner=Owner(settings.runtime.name, settings.owner.lease_secs, settings.owner.standby),
             durability=settings.store.durability,
             read_only=False,
             env=self.environment("store"),
@@ -228,6 +229,7 @@ class Runtime(OperatorCalls):
                 {StrategyName(s.name): s.bar_plan for s in settings.strategies},
                 self.prices,
                 self.trading.orders,
+                StateKeeper(self.state, settings.store.save_secs),
                 ladder,
                 self.clock,
                 outermost,

@@ -37,6 +37,8 @@ class Strategy:
     instruments: Sequence[InstrumentId] = ()
     params: Mapping[str, Any] = {}
     trader: Trader
+    state_version: int = 1
+    """Of what `on_save` returns: raise it when `on_load` cannot read what earlier code saved."""
 
     def __init__(
         self,
@@ -78,6 +80,43 @@ class Strategy:
 
     def on_stale(self, instrument: InstrumentId) -> None:
         """Learn that the market data of an instrument is lost; orders wait for fresh data."""
+
+    def on_save(self) -> bytes | Mapping[str, Any]:
+        """Return the state of this strategy, to be kept in the journal. Override it with `on_load`.
+
+        Called after fills, before they are committed, so that both become durable in one
+        transaction; every `store.save_secs`, and written where it changed; and after `on_stop`.
+        It must be quick and change nothing, and may be called before `on_start` has ended. What is
+        to be in step with the fills belongs into `on_fill`, not into `run`.
+
+        A mapping has text as keys and holds text, whole numbers of 64 bits, floats, `Decimal`,
+        `datetime`, None, lists, and mappings of these; a tuple comes back as a list. At most 256
+        KiB. What cannot be kept stops this strategy alone; the error names the key. A backtest
+        calls it once, at the end.
+        """
+        raise NotImplementedError
+
+    def on_load(self, state: Any) -> None:
+        """Take the state back that `on_save` returned last, before `on_start`.
+
+        Not called at the very first start, and never in a backtest. After it `on_fill` is called
+        for each fill that the state does not know, those that happened while nothing ran among
+        them; `position` has them all already.
+
+        Args:
+            state: bytes or a mapping, as it was saved.
+        """
+
+    def on_migrate(self, state: Any, version: int) -> bytes | Mapping[str, Any]:
+        """Return a state of an earlier `state_version` as one of the present, for `on_load`.
+
+        A strategy that does not override it refuses to start on such a state.
+
+        Args:
+            state: as it was saved.
+            version: the `state_version` of the class that saved it.
+        """
+        raise NotImplementedError
 
     def on_stop(self, reason: str) -> Awaitable[None] | None:
         """Say goodbye: only cancels and protective orders may still leave. May be async.

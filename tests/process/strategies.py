@@ -92,6 +92,26 @@ class Churn(Strategy):
                 self.trader.stop_loss(fill.instrument, "sell", held, trigger)
 
 
+class Counting(Churn):
+    """Churns, and keeps as its state how many fills it was ever told of."""
+
+    fills = 0
+
+    def on_save(self) -> dict[str, Any]:
+        return {"fills": self.fills}
+
+    def on_load(self, state: Any) -> None:
+        self.fills = state["fills"]
+
+    def on_start(self) -> None:
+        super().on_start()
+        self.trader.log.info("counts", fills=self.fills)
+
+    def on_fill(self, fill: Fill) -> None:
+        self.fills += 1
+        super().on_fill(fill)
+
+
 class Bad(Strategy):
     """Rests three entries, then misbehaves in the way and at the place that `how` says."""
 

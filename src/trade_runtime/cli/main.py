@@ -26,6 +26,7 @@ COMMANDS = {
     "export": ("export", "export_command"),
     "backup": ("backup", "backup_command"),
     "resume": ("resume", "resume_command"),
+    "reconcile": ("reconcile", "reconcile_command"),
     "backtest": ("backtest", "backtest_command"),
     "replay": ("replay", "replay_command"),
     "sweep": ("sweep", "sweep_command"),

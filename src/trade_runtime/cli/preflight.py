@@ -24,6 +24,7 @@ from trade_runtime.cli.places import check_data_dir
 from trade_runtime.errors import ConfigError, StoreDamaged
 from trade_runtime.loading import load_strategies
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.memory import check_memories
 from trade_runtime.managers.strategies import check_strategies
 from trade_runtime.managers.tables import prove
 from trade_runtime.managers.venues import read_table
@@ -31,6 +32,7 @@ from trade_runtime.model.ids import VenueName
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import VenuePlugin
 from trade_runtime.settings import Settings, masked_url
+from trade_runtime.strategy import Strategy
 
 
 @attrs.frozen
@@ -105,8 +107,10 @@ async def examine(
     """
     plugins = plugins or Plugins()
     lines: list[str] = []
+    strategies: Sequence[Strategy] = ()
     with _told(lines):
-        check_strategies(load_strategies(settings))
+        strategies = load_strategies(settings)
+        check_strategies(strategies)
     with _told(lines):
         plugins.store(settings.store.url)
     with _told(lines):
@@ -137,6 +141,8 @@ async def examine(
         warnings.append("strategies: there are none, so nothing will be traded")
     try:
         journal = await read_journal(settings, plugins)
+        if not lacking:  # a backtest loads no state
+            check_memories(strategies, journal.state.memories)
         if ask_venues and not lacking:
             warnings += await ask_sources(settings, venues, sources)
     except ConfigError as error:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 import structlog
 import trio
@@ -60,12 +61,21 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("run")
 @click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--standby", is_flag=True, help="Where another runtime owns the state: wait, and take over."
+)
 @run_options
 def run_command(
-    config: Path, report: Path | None, duration: float | None, log_format: str | None
+    config: Path, report: Path | None, duration: float | None, log_format: str | None, standby: bool
 ) -> None:
     """Run the strategies that CONFIG names until they are told to stop."""
-    sys.exit(execute(lambda: Settings.from_toml(config), report, duration, log_format))
+
+    def load() -> Settings:
+        settings = Settings.from_toml(config)
+        owner = attrs.evolve(settings.owner, standby=standby or settings.owner.standby)
+        return attrs.evolve(settings, owner=owner)
+
+    sys.exit(execute(load, report, duration, log_format))
 
 
 def execute(

@@ -11,6 +11,7 @@ import msgspec
 
 from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import LIVE_STATES, Order, OrderState
+from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import (
     ClientOrderId,
     Currency,
@@ -21,7 +22,13 @@ from trade_runtime.model.ids import (
     VenueOrderId,
 )
 from trade_runtime.model.orders import OrderSpec
-from trade_runtime.model.records import AmendRequested, InstrumentListed, LatchSet, ProfitMarked
+from trade_runtime.model.records import (
+    AmendRequested,
+    InstrumentListed,
+    LatchSet,
+    ProfitMarked,
+    StrategySaved,
+)
 
 Ids = list[ClientOrderId]
 
@@ -109,6 +116,14 @@ class IndexImage(msgspec.Struct, frozen=True):
     stops: list[tuple[StrategyName, InstrumentId, Ids]]
 
 
+class MemoryImage(msgspec.Struct, frozen=True):
+    """What a strategy saved, and the fills since then."""
+
+    saved: StrategySaved
+    owed: list[Fill]
+    behind: int
+
+
 class StateImage(msgspec.Struct, frozen=True):
     """A trading state."""
 
@@ -123,3 +138,4 @@ class StateImage(msgspec.Struct, frozen=True):
     profits: ProfitImage
     stop_price: list[tuple[StrategyName, InstrumentId, Decimal]]
     declared: list[tuple[StrategyName, InstrumentId, Decimal]]
+    memories: list[MemoryImage] = []

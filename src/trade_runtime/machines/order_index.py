@@ -73,6 +73,7 @@ class OrderIndex:
             order = self.given_up.pop(next(iter(self.given_up)))
             if order.state is not OrderState.DROPPED:  # the venue did tell of it
                 return
+        self.given_up.pop(order.id, None)  # one that came back after all, and has ended
         self.orders.pop(order.id, None)
 
     def _own(self, strategy: StrategyName) -> Orders:

@@ -16,7 +16,7 @@ from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName
 from trade_runtime.model.instrument import text
-from trade_runtime.model.records import JournalEvent, RuntimeStarted
+from trade_runtime.model.records import JournalEvent, PositionAdjusted, RuntimeStarted
 from trade_runtime.model.tables import FILLS, ORDERS, POSITIONS, Row, Rows
 
 _encode = msgspec.json.Encoder().encode
@@ -42,6 +42,9 @@ class Projection:
             self._orders[order.id] = order
         elif type(event) is RuntimeStarted:  # what was under way is unknown from then on
             self._orders.update(self._trading.orders)
+        elif type(event) is PositionAdjusted:
+            key = event.strategy, event.instrument
+            self._positions[key] = self._trading.ledger.position(*key)
 
     def _filled(self, fill: Fill, order: Order, position: Position, realised: Decimal) -> None:
         self._positions[position.strategy, position.instrument] = position

@@ -12,10 +12,11 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, ClassVar
 
-from trade_runtime.machines import amends
+from trade_runtime.machines import amends, by_hand
 from trade_runtime.machines.exposure import Exposure
 from trade_runtime.machines.images import PositionImage, StateImage
 from trade_runtime.machines.ledger import Ledger, Position
+from trade_runtime.machines.memories import Memories
 from trade_runtime.machines.order import (
     CLOSING_INPUT,
     InvalidTransition,
@@ -86,6 +87,8 @@ class TradingState:
         realised, before fees. Set by who keeps the fills."""
         self.profits = Profits()
         """What the limits on losses count from."""
+        self.memories = Memories()
+        """What strategies saved."""
 
     def apply(self, event: JournalEvent) -> Order | None:
         """Fold an event in; return the order it is about, if it is about one that is in mind.
@@ -146,6 +149,7 @@ class TradingState:
             profits=self.profits.image(),
             stop_price=[(*key, price) for key, price in self.stop_price.items()],
             declared=[(*key, quantity) for key, quantity in self.declared.items()],
+            memories=self.memories.image(),
         )
 
     @classmethod
@@ -171,6 +175,7 @@ class TradingState:
         state.profits = Profits.of(image.profits)
         state.stop_price = {(s, i): price for s, i, price in image.stop_price}
         state.declared = {(s, i): quantity for s, i, quantity in image.declared}
+        state.memories = Memories.of(image.memories)
         return state
 
     def hash(self) -> str:
@@ -185,7 +190,7 @@ class TradingState:
         for p in sorted(traded, key=lambda p: (p.strategy, p.instrument)):
             fees = sorted(p.fees.items())
             lines.append(f"{p!r} {p.realised} {fees} {p.opened_ns}")
-        lines += [f"{self.latch}", *self.profits.lines()]
+        lines += [f"{self.latch}", *self.profits.lines(), *self.memories.lines()]
         return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     def _started(self, event: RuntimeStarted) -> None:
@@ -326,19 +331,26 @@ class TradingState:
         venue = venue_of(fill.instrument)
         if fill.ts_ns > self.last_fill_ns.get(venue, 0):
             self.last_fill_ns[venue] = fill.ts_ns
-        position = self.ledger.position(order.strategy, fill.instrument)
-        before = position.quantity
-        gained = position.apply(fill)
-        self.profits.filled(position, fill, before, gained)
-        self.exposure.position_changed(order.strategy, fill.instrument, position.quantity)
-        if before and before * position.quantity <= 0:  # closed, or turned over
-            key = order.strategy, fill.instrument
-            self.stop_price.pop(key, None)
-            self.declared.pop(key, None)
+        position, gained = self.take(order.strategy, fill)
         self._changed(order)
+        if self.memories.kept:
+            self.memories.filled(order.strategy, fill)
         if self.on_fill is not None:
             self.on_fill(fill, order, position, gained)
         return order
+
+    def take(self, strategy: StrategyName, fill: Fill) -> tuple[Position, Decimal]:
+        """Have a position take a fill; return it, and the profit that was realised."""
+        position = self.ledger.position(strategy, fill.instrument)
+        before = position.quantity
+        gained = position.apply(fill)
+        self.profits.filled(position, fill, before, gained)
+        self.exposure.position_changed(strategy, fill.instrument, position.quantity)
+        if before and before * position.quantity <= 0:  # closed, or turned over
+            key = strategy, fill.instrument
+            self.stop_price.pop(key, None)
+            self.declared.pop(key, None)
+        return position, gained
 
     def _changed(self, order: Order) -> None:
         self.exposure.order_changed(order)
@@ -378,6 +390,7 @@ class TradingState:
         OrderReleased: _released,
         TradingHalted: _told,
         StrategyStopped: _told,
+        **by_hand.HANDLERS,
         RuntimeStopped: _stopped,
         LatchSet: _latch_set,
         LatchCleared: _latch_cleared,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,25 @@ MAX_BACKLOG = 100_000
 failed."""
 
 
+def in_batches(
+    records: Sequence[Record], rows: int, joined: Sequence[tuple[int, int]]
+) -> Iterator[Sequence[Record]]:
+    """Give records in batches of `rows`, or of more where the numbers of a pair, and what is
+    between them, would be parted.
+    """
+    first, pairs = 0, iter(joined)
+    pair = next(pairs, None)
+    while first < len(records):
+        end = min(first + rows, len(records))
+        last = records[end - 1].seq
+        while pair is not None and pair[1] <= last:
+            pair = next(pairs, None)
+        if pair is not None and pair[0] <= last:
+            end += pair[1] - last
+        yield records[first:end]
+        first = end
+
+
 class StateManager:
     """Holds the journal. Made by `open_state`."""
 
@@ -74,6 +93,9 @@ class StateManager:
         """Told after each commit up to which record all is durable. Set by the orders layer."""
         self.on_failed: Callable[[StoreError], None] = lambda error: None
         """Told once when the store fails. Set by the runtime."""
+        self.before_commit: Callable[[], None] = lambda: None
+        """Called before what waits is committed; what it records goes with it. Set by the keeper
+        of the strategies' states."""
         self.cache: CacheManager | None = None
         """Shows what is recorded to other programs; None where there is no cache."""
         self._store = store
@@ -83,6 +105,7 @@ class StateManager:
         self._digest = GENESIS
         self._seq = 0
         self._queue: list[Record] = []
+        self._joined: list[tuple[int, int]] = []
         self._queued = trio.Event()
         self._now = trio.Event()
         self._committed = trio.Event()
@@ -99,6 +122,21 @@ class StateManager:
     def backlog(self) -> int:
         """How many records wait for their commit."""
         return len(self._queue)
+
+    @property
+    def crowded(self) -> bool:
+        """As many records wait as one transaction is to have."""
+        return len(self._queue) >= self._settings.batch_rows
+
+    def join(self, first: int) -> None:
+        """Have the records from `first` to the last one committed in one transaction, or not at
+        all.
+
+        Args:
+            first: its number; at or below that of a record that waits, and above the last one of
+                the call before.
+        """
+        self._joined.append((first, self._seq))
 
     async def load(self) -> None:
         """Read the journal back, before anything trades.
@@ -158,13 +196,14 @@ class StateManager:
             await self._commit()
 
     async def _commit(self) -> None:
+        self.before_commit()
         waiting, self._queue = self._queue, []
+        joined, self._joined = self._joined, []
         changed, _ = self._projection.changed()
-        rows = self._settings.batch_rows
-        for first in range(0, len(waiting), rows):  # more than one where the disk was slow
-            last = first + rows >= len(waiting)
-            # The rows are as all of these left them.
-            await self._append(waiting[first : first + rows], changed if last else None)
+        # More than one batch where the disk was slow; the rows are as all of them left them.
+        batches = list(in_batches(waiting, self._settings.batch_rows, joined))
+        for batch in batches:
+            await self._append(batch, changed if batch is batches[-1] else None)
         self._committed.set()
         self._committed = trio.Event()
 

@@ -20,6 +20,7 @@ from trade_runtime.lifecycle.ladder import Ladder, StageResult
 from trade_runtime.lifecycle.layer import Layer, open_layer
 from trade_runtime.machines.order import Order, OrderUpdate
 from trade_runtime.managers.bars import StrategyBars
+from trade_runtime.managers.memory import StateKeeper, check_hooks, keeps_state, try_save
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.readers import QuoteReader, Readers
@@ -38,8 +39,19 @@ log = structlog.get_logger("strategies")
 STRATEGY_FAILURES = (Exception, SystemExit, StrategyBlocked)
 """What a strategy's code may raise without harm to the others."""
 
-PLAIN_HANDLERS = ("on_quote", "on_trade", "on_bar", "on_book", "on_order", "on_fill", "on_stale")
-"""Handlers that must not be async: they are called on the way of an event."""
+PLAIN_HANDLERS = (
+    "on_quote",
+    "on_trade",
+    "on_bar",
+    "on_book",
+    "on_order",
+    "on_fill",
+    "on_stale",
+    "on_save",
+    "on_load",
+    "on_migrate",
+)
+"""Handlers that must not be async: they are called on the way of an event, or of a commit."""
 
 
 class StrategyHost:
@@ -75,6 +87,12 @@ class StrategyHost:
         self._scope = trio.CancelScope()
         self._on_order = self._guarded(strategy.on_order) if self._overrides("on_order") else None
         self._on_fill = self._guarded(strategy.on_fill) if self._overrides("on_fill") else None
+        self.on_touched: Callable[[], None] | None = None
+        """Called after a fill was told. Set by the keeper of states, where one is kept."""
+        self.on_save: Callable[[], None] | None = None
+        """Called when the strategy has said goodbye. Likewise; what a backtest does until then."""
+        if keeps_state(strategy):
+            self.on_save = lambda: self.call(try_save, strategy)
         orders.listeners[self.name] = self
 
     def subscribe(
@@ -160,6 +178,26 @@ class StrategyHost:
         """Tell the strategy of a fill."""
         if self._on_fill is not None:
             self._on_fill(fill)
+        if self.on_touched is not None and self._active:
+            self.on_touched()
+
+    def on_owed(self, fill: Fill) -> None:
+        """Tell the strategy of a fill that happened without it."""
+        if self._on_fill is not None:
+            self._on_fill(fill)
+
+    @property
+    def active(self) -> bool:
+        """Whether the strategy is told of anything: it has neither failed nor ended."""
+        return self._active
+
+    def call(self, handler: Callable[..., Any], *args: Any) -> Any:
+        """Call a plain handler and return what it does, or None where that failed the strategy."""
+        try:
+            return handler(*args)
+        except STRATEGY_FAILURES as error:
+            self.fail(error)
+            return None
 
     def _refused(self, refused: OrderRefused) -> None:
         # A refusal that the strategy did not catch ends this call, not the strategy: limits, a halt
@@ -185,7 +223,8 @@ class StrategyHost:
 
     async def start(self) -> None:
         """Call `on_start`."""
-        await self._call(self.strategy.on_start)
+        if self._active:
+            await self._call(self.strategy.on_start)
 
     async def _call(self, handler: Callable[..., Awaitable[None] | None], *args: Any) -> None:
         try:
@@ -236,6 +275,8 @@ class StrategyHost:
             await self.finish(reason)
             done = True
         finally:
+            if not done and self.active and self.on_save is not None:
+                self.on_save()
             self._active = False
             if not done:
                 self.outcome, self.detail = "timed_out", "on_stop did not end in time"
@@ -247,6 +288,8 @@ class StrategyHost:
         """Call `on_stop`; after it the strategy hears of nothing more."""
         if self._active:
             await self._call(self.strategy.on_stop, reason)
+            if self.on_save is not None and self._active:
+                self.on_save()
             self._active = False
             if self.outcome != "failed":
                 self.outcome = "stopped"
@@ -256,7 +299,8 @@ def check_strategies(strategies: Sequence[Strategy]) -> None:
     """Refuse strategies that could not be run.
 
     Raises:
-        ConfigError: two of one name, or a plain handler that is async.
+        ConfigError: two of one name, a plain handler that is async, or one that saves what it
+            never loads.
     """
     names: set[StrategyName] = set()
     for strategy in strategies:
@@ -269,6 +313,7 @@ def check_strategies(strategies: Sequence[Strategy]) -> None:
                     f"strategy {strategy.name}: {handler} must be a plain function, not async;"
                     " use async def run(self) for what has to wait"
                 )
+        check_hooks(strategy)
 
 
 @asynccontextmanager
@@ -277,6 +322,7 @@ async def open_strategies(
     bars: Mapping[StrategyName, BarPlan],
     prices: PriceManager,
     orders: OrderManager,
+    keeper: StateKeeper,
     ladder: Ladder,
     clock: Clock,
     nursery: trio.Nursery,
@@ -292,16 +338,21 @@ async def open_strategies(
         bars: what bars each strategy is given; those of a minute where it is not named.
         prices: outlives this layer; its feeds begin to flow when everyone listens.
         orders: outlives this layer.
+        keeper: of the strategies' own states.
         ladder: of the stop.
         clock: for `now_ns`.
         nursery: the outermost one, for the strategies' tasks. Their code is not ours: one that
             refuses to end must not keep the layers below from stopping.
         reason: why the runtime stops, once it does.
+
+    Raises:
+        ConfigError: a strategy cannot go on from the state that it saved.
     """
     hosts = [
         StrategyHost(strategy, orders, clock, bars.get(strategy.name, BarPlan()))
         for strategy in strategies
     ]
+    keeper.restore(hosts)
 
     async def close() -> None:
         orders.halt(reason())
@@ -317,6 +368,8 @@ async def open_strategies(
 
     layer: Layer
     async with open_layer("strategies", close, nursery) as layer:
+        if not keeper.idle:
+            layer.start_soon(keeper.run, name="strategy-states")
         for host in hosts:
             await host.start()
         await warm_up([host.bars for host in hosts if host.outcome != "failed"], prices, layer)

@@ -16,7 +16,13 @@ from trade_runtime.model.events import (
     OrderClosed,
     OrderRejected,
 )
-from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, StrategyName
+from trade_runtime.model.ids import (
+    ClientOrderId,
+    Currency,
+    InstrumentId,
+    StrategyName,
+    TradeId,
+)
 from trade_runtime.model.orders import OrderSpec
 
 
@@ -139,6 +145,78 @@ class StrategyStopped(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+class StateFormat(StrEnum):
+    """How a saved state is written: not at all, as base64, or as JSON with tags."""
+
+    NONE = "none"
+    BYTES = "bytes"
+    MAPPING = "mapping"
+
+
+class StrategySaved(msgspec.Struct, frozen=True, gc=False):
+    """A strategy's own state, which knows every fill of it that stands before.
+
+    Attributes:
+        strategy: its name.
+        version: the `state_version` of the class that saved it.
+        format: how `payload` is to be read; `none` where its state is kept from here on and it has
+            saved none yet.
+        payload: the state.
+    """
+
+    strategy: StrategyName
+    version: int
+    format: StateFormat
+    payload: str
+
+
+class PositionAdjusted(msgspec.Struct, frozen=True, gc=False):
+    """Somebody had a position changed to what the venue holds, where no fill of an order explains
+    it.
+
+    Attributes:
+        strategy: whose position it is.
+        instrument: of what.
+        quantity: by how much it changes, signed.
+        price: what that is taken to have been traded at.
+        fee: what the venue took for it, in `fee_currency`, as far as it is known.
+        fee_currency: of the fee.
+        trade_id: the venue's id of the fill that is taken in or out; empty where there is none.
+        multiplier: as of a fill.
+        ts_ns: when it happened at the venue; else when it was adjusted.
+        by: who decided.
+        reason: what was found, and why it was accepted.
+    """
+
+    strategy: StrategyName
+    instrument: InstrumentId
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: Currency
+    trade_id: TradeId
+    multiplier: Decimal
+    ts_ns: int
+    by: str
+    reason: str
+
+
+class Reconciled(msgspec.Struct, frozen=True, gc=False):
+    """Somebody had the journal brought in line with the venues, while no runtime ran.
+
+    Attributes:
+        by: who.
+        reason: why, in their words.
+        accepted: what could not be explained was taken as the venues hold it.
+        intents: client order ids count on from here at least: the venue knows one of this number.
+    """
+
+    by: str
+    reason: str
+    accepted: bool
+    intents: int
+
+
 class RuntimeStopped(msgspec.Struct, frozen=True, gc=False):
     """The process gave the journal up, in order; the report of the stop has the details."""
 
@@ -168,6 +246,9 @@ JournalEvent = (
     | ProfitMarked
     | TradingHalted
     | StrategyStopped
+    | StrategySaved
+    | PositionAdjusted
+    | Reconciled
     | RuntimeStopped
 )
 
@@ -193,6 +274,9 @@ KINDS: dict[type, str] = {
     ProfitMarked: "profit",
     TradingHalted: "halt",
     StrategyStopped: "strategy",
+    StrategySaved: "strategy_state",
+    PositionAdjusted: "adjusted",
+    Reconciled: "reconciled",
     RuntimeStopped: "stop",
 }
 """The `kind` of a journal record by the class of its payload."""

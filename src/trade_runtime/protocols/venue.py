@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import attrs
 
 from trade_runtime.model.events import Fill, VenueEvent
-from trade_runtime.model.ids import ClientOrderId, Currency, VenueName
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import OrderReport, OrderSpec, OrderType, TimeInForce
@@ -132,6 +132,18 @@ class Venue(OrderEntry, Protocol):
         Raises:
             VenueError: the connection ended. Who supervises it calls again, after asking for what
                 was missed.
+        """
+
+
+@runtime_checkable
+class TellsPositions(Protocol):
+    """A venue that says what the account holds by its own count, to hold the journal's against."""
+
+    async def positions(self) -> Mapping[InstrumentId, Decimal]:
+        """Return the signed sum of every fill of the account, by instrument, whoever traded.
+
+        Raises:
+            VenueError: no answer, or one that made no sense.
         """
 
 

@@ -119,13 +119,15 @@ class LogSettings:
 
 @attrs.frozen
 class OwnerSettings:
-    """`[owner]`: how this runtime owns its state, where ownership is a lease (PostgreSQL).
+    """`[owner]`: how this runtime owns its state.
 
     Attributes:
+        standby: where another owns it, wait until that one is gone, and take over.
         lease_secs: how long the lease lasts unless it is renewed, which a third of that does; how
             long it takes until another may take over from one that is gone.
     """
 
+    standby: bool = False
     lease_secs: float = attrs.field(default=5.0, validator=positive)
 
 
@@ -148,6 +150,7 @@ class StoreSettings:
         durability: `process` survives `kill -9`, `power` also the loss of power.
         batch_rows: the most records of one transaction.
         commit_secs: how long a record that can be asked of the venue again may wait for company.
+        save_secs: how often strategies are asked for their states, besides with their fills.
         snapshot_records: after so many records a snapshot of the state is kept, so that a start
             reads only what came after it.
         keep_records: so many of the newest records are kept at least; older ones are removed, up
@@ -162,6 +165,7 @@ class StoreSettings:
     durability: Durability = attrs.field(default="process", validator=one_of(Durability))
     batch_rows: int = attrs.field(default=100, validator=whole(least=1))
     commit_secs: float = attrs.field(default=1.0, validator=positive)
+    save_secs: float = attrs.field(default=60.0, validator=positive)
     snapshot_records: int = attrs.field(default=10_000, validator=whole(least=1))
     keep_records: int = attrs.field(default=1_000_000, validator=whole(least=0))
 

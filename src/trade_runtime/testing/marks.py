@@ -7,7 +7,14 @@ sweep that misses one has failed.
 from __future__ import annotations
 
 from trade_runtime.model.events import OrderAccepted
-from trade_runtime.model.records import OrderDropped, OrderUnknown
+from trade_runtime.model.orders import OrderSpec
+from trade_runtime.model.records import (
+    OrderDropped,
+    OrderUnknown,
+    RuntimeStarted,
+    StateFormat,
+    StrategySaved,
+)
 from trade_runtime.testing.evidence import Evidence
 from trade_runtime.testing.world import World
 
@@ -21,6 +28,7 @@ UNKNOWN_RESOLVED = "an order of unknown outcome turned out to rest"
 NEVER_ARRIVED = "an order never arrived, and was given up"
 FILLED_WHILE_DEAD = "an order filled while no runtime lived"
 POSITION_AT_STOP = "a stop left a covered position"
+TOLD_AGAIN = "a restarted strategy was told of fills that its state lacked"
 EXIT_FILLED = "an exit of a bracket filled"
 EXIT_GREW = "an exit of a bracket grew with its entry"
 EXIT_MADE_SMALLER = "an exit was made smaller by what the other filled"
@@ -85,6 +93,7 @@ def _exits(world: World, evidence: Evidence, reached: dict[str, None]) -> None:
 
 def _journal(world: World, evidence: Evidence, reached: dict[str, None]) -> None:
     unknown: set[str] = set()
+    ordered = True
     for _, event in evidence.events:
         if isinstance(event, OrderUnknown):
             unknown.add(event.client_order_id)
@@ -93,5 +102,13 @@ def _journal(world: World, evidence: Evidence, reached: dict[str, None]) -> None
             reached[UNKNOWN_RESOLVED] = None
         elif isinstance(event, OrderDropped):
             reached[NEVER_ARRIVED] = None
+        elif isinstance(event, RuntimeStarted):
+            ordered = False
+        elif isinstance(event, OrderSpec):
+            ordered = ordered or not event.protective
+        elif (
+            isinstance(event, StrategySaved) and event.format is not StateFormat.NONE
+        ) and not ordered:  # before any strategy could have traded
+            reached[TOLD_AGAIN] = None
     if any(spec.protective and one not in world.asked for one, spec in evidence.intents.items()):
         reached[STOP_PLACED_FOR_IT] = None

@@ -26,6 +26,7 @@ from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.protect import ProtectionGuard
 from trade_runtime.managers.reconcile import Reconciler
 from trade_runtime.managers.state import StateManager
+from trade_runtime.managers.strategies import StrategyHost
 from trade_runtime.managers.trading import Trading
 from trade_runtime.model.events import Fill
 from trade_runtime.model.records import TradingHalted
@@ -85,6 +86,30 @@ def _ack_before_commit() -> Iterator[None]:
         await commit(self)
 
     with patch.object(StateManager, "_commit", boastful):
+        yield
+
+
+@_mutant("state_after_its_fill", "a strategy's state is saved in a later commit than its fill")
+@contextmanager
+def _state_after_its_fill() -> Iterator[None]:
+    commit = StateManager._commit
+
+    async def late(self: StateManager) -> None:
+        save, self.before_commit = self.before_commit, lambda: None
+        await commit(self)
+        self.before_commit = save
+        save()
+
+    with patch.object(StateManager, "_commit", late):
+        yield
+
+
+@_mutant("missed_fills_untold", "a restarted strategy never hears of fills that its state lacks")
+@contextmanager
+def _missed_fills_untold() -> Iterator[None]:
+    def on_owed(self: StrategyHost, fill: Fill) -> None: ...
+
+    with patch.object(StrategyHost, "on_owed", on_owed):
         yield
 
 

@@ -22,6 +22,7 @@ from trade_runtime.model.records import CancelRequested, OrderSent, TradingHalte
 from trade_runtime.testing.evidence import Evidence, Key, Venue, decode
 from trade_runtime.testing.reports import judge_stop
 from trade_runtime.testing.spells import Spells
+from trade_runtime.testing.states import judge_states
 from trade_runtime.testing.world import World
 
 
@@ -44,6 +45,7 @@ def judge(world: World) -> list[str]:
     found += _history(evidence)
     found += _halts(evidence)
     found += _cancels_of_stops(evidence)
+    found += judge_states(evidence)
     if world.lives and not world.lives[-1].killed:
         found += _fills(evidence)
         found += judge_stop(evidence)

@@ -203,6 +203,7 @@ SCENARIOS: dict[str, Scenario] = {
             marks.NEVER_ARRIVED,
             marks.FILLED_WHILE_DEAD,
             marks.POSITION_AT_STOP,
+            marks.TOLD_AGAIN,
         ),
     ),
     "bracket": _BRACKETS,

@@ -1,13 +1,15 @@
 """The strategies of the smoke scenario: small, of both styles, and busy.
 
 Each tells the world which orders it asked for, so that an order that nobody asked for is known.
-They go on from what they find: nothing in them survives a restart.
+They go on from what they find: nothing in them survives a restart but the holder's count of its
+fills, which is kept as its state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import Order
@@ -91,12 +93,27 @@ class Taker(Strategy):
 
 
 class Holder(Strategy):
-    """Builds a position in steps and takes a part back; whatever protects it, others place."""
+    """Builds a position in steps and takes a part back; whatever protects it, others place. Its
+    state is how many fills it was ever told of.
+    """
 
     def __init__(self, asked: Asked) -> None:
         super().__init__("holder", ["BTCUSDT.paper"])
         self._asked = asked
         self._seen = 0
+        self._fills = 0
+
+    def on_save(self) -> Mapping[str, Any]:
+        """Keep the count."""
+        return {"fills": self._fills}
+
+    def on_load(self, state: Any) -> None:
+        """Go on from it."""
+        self._fills = state["fills"]
+
+    def on_fill(self, fill: Fill) -> None:
+        """Count."""
+        self._fills += 1
 
     def on_quote(self, quote: Quote) -> None:
         """Buy at first, then add, then take back."""

@@ -115,7 +115,7 @@ async def take(link: Link, terms: Terms, *, standby: bool) -> Lease:
         held = await link.row(_LOOK, terms.runtime)
         if held is not None and held["held"]:
             if until is None:
-                terms.log.info("Another holds the journal", holder=_who(held))
+                terms.log.info("Standing by until the journal is free", why=f"held by {_who(held)}")
             elif held["expires_at"] > until and not standby:
                 raise _busy(held, terms)
             until = held["expires_at"]

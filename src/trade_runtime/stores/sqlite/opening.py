@@ -20,7 +20,9 @@ from contextlib import (
 )
 from pathlib import Path
 
-from trade_runtime.errors import ConfigError, StoreDamaged, StoreError
+import trio
+
+from trade_runtime.errors import ConfigError, StoreBusy, StoreDamaged, StoreError
 from trade_runtime.protocols import Environment, Owner, Store
 from trade_runtime.stores.sqlite.faults import RESTORE, told
 from trade_runtime.stores.sqlite.files import (
@@ -46,6 +48,9 @@ OLDEST_SQLITE = (3, 37, 0)
 
 COPY_ATTEMPTS = 5
 """How often a journal in use is copied anew when its log was begun anew meanwhile."""
+
+LOOK_SECS = 0.2
+"""How often one who stands by looks whether the journal is free."""
 
 _open_here: set[tuple[int, int]] = set()
 """The journals (device, inode) that this process writes. POSIX drops all locks a process has on a
@@ -90,7 +95,7 @@ def open_sqlite(
     path = data_dir / location
     if read_only:
         return _open_for_reading(path)
-    return _open_for_owner(path, env, in_thread=durability == "power")
+    return _open_for_owner(path, env, in_thread=durability == "power", standby=owner.standby)
 
 
 @asynccontextmanager
@@ -104,12 +109,15 @@ async def _open_for_reading(path: Path) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def _open_for_owner(path: Path, env: Environment, *, in_thread: bool) -> AsyncIterator[Store]:
+async def _open_for_owner(
+    path: Path, env: Environment, *, in_thread: bool, standby: bool
+) -> AsyncIterator[Store]:
     try:
         _make_folder(path.parent)
     except OSError as error:
         raise unwritable(path.parent, error) from error
-    with owned(path, env.clock.now_ns()):
+    with ExitStack() as ownership:
+        await _own(path, env, ownership, standby=standby)
         store = _opened(path, env, in_thread=in_thread)
         try:
             yield store
@@ -120,6 +128,27 @@ async def _open_for_owner(path: Path, env: Environment, *, in_thread: bool) -> A
                     await write_seal(path)
             else:
                 env.log.warning("journal was left without a seal", file=str(path))
+
+
+async def _own(path: Path, env: Environment, ownership: ExitStack, *, standby: bool) -> None:
+    """Take the lock; on standby, as soon as nobody else has it.
+
+    Raises:
+        StoreBusy: another holds it.
+    """
+    told_who = False
+    while True:
+        try:
+            ownership.enter_context(owned(path, env.clock.now_ns()))
+        except StoreBusy as busy:
+            if not standby:
+                raise
+            if not told_who:
+                env.log.info("Standing by until the journal is free", why=str(busy))
+                told_who = True
+            await trio.sleep(LOOK_SECS)
+        else:
+            return
 
 
 def _opened(path: Path, env: Environment, *, in_thread: bool) -> SqliteStore:

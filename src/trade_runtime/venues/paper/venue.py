@@ -19,7 +19,7 @@ import trio
 
 from trade_runtime.errors import StoreError, VenueDown, VenueError, VenueRefused
 from trade_runtime.model.events import Fill, VenueEvent
-from trade_runtime.model.ids import ClientOrderId, Currency, VenueName
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import OrderReport, OrderSpec
@@ -190,6 +190,21 @@ class PaperVenue:
             VenueError: no answer.
         """
         return await self._ask(self.exchange.balances)
+
+    async def positions(self) -> Mapping[InstrumentId, Decimal]:
+        """Return the signed sum of every fill of the account, by instrument.
+
+        Raises:
+            VenueError: no answer.
+        """
+        return await self._ask(self._positions)
+
+    def _positions(self) -> dict[InstrumentId, Decimal]:
+        held: dict[InstrumentId, Decimal] = {}
+        for fill in self.exchange.fills(0):
+            change = fill.side.sign * fill.quantity
+            held[fill.instrument] = held.get(fill.instrument, Decimal(0)) + change
+        return held
 
     # --- the connection ------------------------------------------------------------------------
 
