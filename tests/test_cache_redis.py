@@ -34,9 +34,14 @@ def client(redis_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def space(request: pytest.FixtureRequest) -> str:
-    """What the keys of one test begin with."""
-    return f"test:{request.node.name}"
+def space(request: pytest.FixtureRequest, client: Any) -> Iterator[str]:
+    """What the keys of one test begin with; none is there, nor is left."""
+    name = f"test:{request.node.name}"
+    for _ in ("before", "after"):
+        for key in client.scan_iter(f"{name}:*"):
+            client.delete(key)
+        if _ == "before":
+            yield name
 
 
 def opened(url: str, space: str) -> OpenCache:
