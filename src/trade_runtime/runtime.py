@@ -198,6 +198,7 @@ class Runtime(OperatorCalls):
             env=self.environment("store"),
         )
         env = self.environment("runtime")
+        traded = [i for strategy in self._strategies for i in strategy.instruments]
         async with (
             trio.open_nursery() as outermost,
             open_state(
@@ -212,11 +213,7 @@ class Runtime(OperatorCalls):
             ) as self.state,
             open_venues(settings, self._plugins.venues, ladder, self.environment) as self.venues,
             open_prices(
-                watched(
-                    [i for strategy in self._strategies for i in strategy.instruments],
-                    self.state.trading,
-                    self.venues,
-                ),
+                watched(traded, self.state.trading, self.venues),
                 settings.prices,
                 settings.supervision,
                 self.venues,
