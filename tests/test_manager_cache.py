@@ -273,6 +273,19 @@ class TestFaults:
         assert 0 == runtime.report.exit_code
         assert "ZeroDivisionError" in runtime.report.cache["error"]
 
+    async def test_a_venue_whose_balances_fail(
+        self, world: World, autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By a defect of the plug-in: they are not shown, and nothing else comes of it."""
+
+        async def fails(_: object) -> Any:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("trade_runtime.venues.paper.PaperVenue.balances", fails)
+        report = await report_of(world)
+        assert (0, True) == (report.exit_code, report.cache and report.cache["flushed"])
+        assert {} == world.cache.values("balances")
+
     async def test_a_long_absence_is_bounded(
         self, world: World, autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:

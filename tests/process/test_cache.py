@@ -85,6 +85,21 @@ def test_what_others_read(tmp_path: Path, valkey: Valkey) -> None:
         assert 80_000 < client.ttl(f"{SPACE}:status") <= 86_400
 
 
+def test_a_second_runtime_leaves_it_alone(tmp_path: Path, valkey: Valkey) -> None:
+    """It is refused, and the keys are those of the one that runs."""
+    world = world_with(valkey, tmp_path)
+    with world.run() as first:
+        world.until_grid(first, 20)
+        until_shown(first, valkey)
+        with world.run() as second:
+            assert 3 == second.end(), second
+        assert str(first.pid) == status(valkey)["pid"]
+        assert 21 == len(table(valkey, "orders"))
+        first.send(signal.SIGTERM)
+        assert 0 == first.end(), first
+    assert "stopped" == status(valkey)["state"]
+
+
 @pytest.mark.parametrize("harm", [Valkey.kill, Valkey.freeze, Valkey.fill])
 def test_a_stop_without_it(tmp_path: Path, valkey: Valkey, harm: Any) -> None:
     """Exit 0 within the budget; the report says that it could not be written."""

@@ -59,6 +59,9 @@ async def _follow_balances(
                     cache.put("balances", f"{name}:{currency}", balance)
         except VenueError as error:
             log.debug("Balances are not told", venue=name, error=str(error))
+        except Exception as error:
+            log.error("Balances are given up; trading goes on", venue=name, exc_info=error)
+            return
         await trio.sleep(BALANCE_GAP_SECS)
         if cache.fills == fills:
             with trio.move_on_after(BALANCE_SECS - BALANCE_GAP_SECS):
