@@ -37,7 +37,7 @@ log = structlog.get_logger("cache")
 MAX_SPOOLED = 10_000
 """Events that wait while the cache is away; the oldest give way, and are counted."""
 
-BATCH = 200
+BATCH = 50
 """Values, and events, that are written at once; the loop turns between."""
 
 RETRY_SECS = 0.1
