@@ -28,7 +28,7 @@ BUDGET_SECS = 5.0
 SLOW_SECS = 0.5
 """What no order may take, of which one takes some milliseconds on an idle machine."""
 
-PATIENCE_SECS = 5.0
+PATIENCE_SECS = 20.0
 
 
 class Pinger(Strategy):
