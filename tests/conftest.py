@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 import structlog
 
+from tests.support import valkey as valkeys
 from tests.support.postgres import OVERRIDE, Server, can_run, running
+from tests.support.valkey import Valkey
 
 # Repeatable: the examples depend on the test alone. No deadline: a busy machine is no failure.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -37,3 +40,17 @@ def any_postgres(request: pytest.FixtureRequest) -> str:
         return url
     server: Server = request.getfixturevalue("postgres")
     return server.url("postgres")
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server, started once a run: tests keep to keys of their own there."""
+    with valkeys.shared_url(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A real server of the test's own, to be harmed."""
+    with valkeys.running(tmp_path / "valkey") as server:
+        yield server

@@ -83,6 +83,10 @@ class CuttingProxy:
             answered; the answer is not handed on. Once.
         hold_at: what a client sends that holds this is kept until `release` is set, and then sent
             to the server, even if the client has gone. Once.
+        cut_at: the number of the message of a client, counted from 1 over all connections, at which
+            it cuts; 0 for none.
+        early: cut at that message before it reaches the server, not after the server has answered.
+        stay_down: take no connection after that.
         cuts: how often it cut.
     """
 
@@ -90,6 +94,8 @@ class CuttingProxy:
         self._to = port
         self.port = 0
         self.cut_after = b""
+        self.cut_at, self.early, self.stay_down = 0, False, False
+        self._messages = 0
         self.hold_at = b""
         self.held, self.release = trio.Event(), trio.Event()
         self.cuts = 0
@@ -117,12 +123,14 @@ class CuttingProxy:
         self._streams.clear()
 
     async def _serve(self, client: trio.SocketStream) -> None:
+        if self.stay_down and self.cuts:
+            return
         with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             async with await trio.open_tcp_stream("127.0.0.1", self._to) as server:
                 self._streams.append(client)
                 doomed = trio.Event()
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._forward, client, server, doomed)
+                    nursery.start_soon(self._forward, client, server, doomed, nursery)
                     async for data in server:
                         if doomed.is_set():
                             self.cuts += 1
@@ -131,10 +139,21 @@ class CuttingProxy:
                     nursery.cancel_scope.cancel()
 
     async def _forward(
-        self, client: trio.SocketStream, server: trio.SocketStream, doomed: trio.Event
+        self,
+        client: trio.SocketStream,
+        server: trio.SocketStream,
+        doomed: trio.Event,
+        nursery: trio.Nursery,
     ) -> None:
         with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             async for data in client:
+                self._messages += 1
+                if self._messages == self.cut_at and self.early:
+                    self.cuts += 1
+                    nursery.cancel_scope.cancel()
+                    return
+                if self._messages == self.cut_at:
+                    doomed.set()
                 if self.cut_after and self.cut_after in data:
                     self.cut_after = b""
                     doomed.set()

@@ -13,7 +13,7 @@ from tests.cli_world import World
 from tests.support.backtests import make_project
 
 HEAVY = ("pandas", "numpy", "pyarrow", "plotly", "empyrical", "scipy", "matplotlib")
-ASYNCIO = ("trio_asyncio", "asyncpg")
+ASYNCIO = ("trio_asyncio", "asyncpg", "redis", "trade_runtime.managers.cache")
 
 
 def loaded_by(code: str) -> set[str]:

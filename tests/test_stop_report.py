@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import trio
 
+from tests.support.caches import MemoryCache
 from trade_runtime import Quote, Settings, StopReport, Strategy, open_runtime
 from trade_runtime.lifecycle.clock import TrioClock
+from trade_runtime.plugins import Plugins
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "stop-report.md"
 ROW = re.compile(r"^\| `(?P<key>[\w\[\].*]+)` \| (?P<type>[\w ]+) \|", re.MULTILINE)
@@ -50,10 +52,14 @@ async def real_report(folder: Path, size: float = 2.0) -> StopReport:
                 "paper": {"kind": "paper", "market_data": "sim"},
             },
             "protection": {"stop_pct": 2},
+            "cache": {"url": "memory:///"},
         }
     )
+    plugins = Plugins(caches={"memory": MemoryCache().plugin})
     strategy = BuyOnce("buyer", ["ETHUSDT.paper"])
-    async with open_runtime(settings, strategies=[strategy], clock=TrioClock()) as runtime:
+    async with open_runtime(
+        settings, strategies=[strategy], plugins=plugins, clock=TrioClock()
+    ) as runtime:
         await trio.sleep(10)
     assert runtime.report is not None
     return runtime.report

@@ -377,6 +377,53 @@ async def test_a_statement_that_was_given_up_has_no_effect_later(
         assert [*chained(1, 1), *chained(2, 2)] == await read_all(store)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("stay_down", [False, True])
+@pytest.mark.parametrize("early", [False, True])
+async def test_the_nth_message_is_cut(
+    own_desk: Desk,
+    postgres: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    early: bool,
+    stay_down: bool,
+) -> None:
+    """For n = 1, 2, 3, ... until a run meets no fault: what was acknowledged is there, once.
+
+    Cut before it arrives or before its answer; once, or from then on. What was not acknowledged is
+    there whole, or not at all.
+    """
+    monkeypatch.setattr(store_module, "OUTAGE_SECS", 0.4 if stay_down else 5.0)
+    monkeypatch.setattr(store_module, "RETRY_SECS", 0.01)
+    n = 0
+    cut = True
+    while cut:
+        n += 1
+        name = f"n{n}"
+        sent = acknowledged = 0
+        async with CuttingProxy(postgres.port).run() as proxy:
+            proxy.cut_at, proxy.early, proxy.stay_down = n, early, stay_down
+            try:
+                async with own_desk.open(
+                    name=name, url=proxy.url(own_desk.url), lease_secs=0.5
+                ) as store:
+                    for first in (1, 4, 7):
+                        sent = first + 2
+                        await store.append(chained(first, 3))
+                        acknowledged = sent
+                    assert 9 == len(await read_all(store))
+            except StoreError:
+                assert proxy.cuts, "an error without a fault"
+                assert stay_down or not sent, "a single cut was not outlasted"
+            cut = proxy.cuts > 0
+        async with own_desk.open(name=name, lease_secs=0.5) as store:  # a dead lease ends
+            found = await read_all(store)
+            assert len(found) in (acknowledged, sent)
+            expected = [r for first in (1, 4, 7) for r in chained(first, 3)]
+            assert expected[: len(found)] == found
+    assert n > 8, "the faults met nothing"
+    print(f"met a fault: {n - 1} messages, early={early}, stay_down={stay_down}")
+
+
 async def test_a_server_that_crashes_and_comes_back_loses_nothing(
     own_desk: Desk, postgres: Server
 ) -> None:

@@ -68,6 +68,14 @@ class StoreBusy(StoreError):
     """Another runtime owns this state; the message says which."""
 
 
+class CacheError(TradeRuntimeError):
+    """A cache did not take what was written: away, frozen, full. It never ends a runtime."""
+
+
+class CacheTaken(CacheError):
+    """A later run of the same name writes to the cache."""
+
+
 class StoreFenced(StoreError):
     """Another took the store over while this owner did not renew its lease; the message says who.
 

@@ -12,8 +12,10 @@ import attrs
 from trade_runtime.errors import ConfigError
 from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
 from trade_runtime.protocols import (
+    CachePlugin,
     Environment,
     HistoryPlugin,
+    OpenCache,
     Owner,
     Store,
     StorePlugin,
@@ -26,6 +28,7 @@ T = TypeVar("T")
 
 VENUES = "trade_runtime.venues"
 STORES = "trade_runtime.stores"
+CACHES = "trade_runtime.caches"
 HISTORIES = "trade_runtime.histories"
 
 
@@ -57,13 +60,18 @@ class EntryPoints(Mapping[str, T]):
 
 @attrs.frozen
 class Plugins:
-    """The plug-ins a runtime may use: venues by kind, stores by URL scheme, histories by format."""
+    """The plug-ins a runtime may use: venues by kind, stores and caches by URL scheme, histories
+    by format.
+    """
 
     venues: Mapping[str, VenuePlugin] = attrs.field(
         factory=lambda: EntryPoints(VENUES, VenuePlugin)
     )
     stores: Mapping[str, StorePlugin] = attrs.field(
         factory=lambda: EntryPoints(STORES, StorePlugin)
+    )
+    caches: Mapping[str, CachePlugin] = attrs.field(
+        factory=lambda: EntryPoints(CACHES, CachePlugin)
     )
     histories: Mapping[str, HistoryPlugin] = attrs.field(
         factory=lambda: EntryPoints(HISTORIES, HistoryPlugin)
@@ -83,6 +91,33 @@ class Plugins:
             )
         return plugin, url if plugin.whole_url else rest.removeprefix("/")
 
+    def cache(self, url: str) -> CachePlugin:
+        """Return the plug-in of a cache URL.
+
+        Raises:
+            ConfigError: no plug-in is of that scheme.
+        """
+        scheme, found, _ = url.partition("://")
+        plugin = self.caches.get(scheme) if found else None
+        if plugin is None:
+            raise ConfigError(
+                f"cache.url: no cache of scheme {scheme!r}{suggest(scheme, self.caches)}"
+            )
+        return plugin
+
+    def connect_cache(self, settings: Settings) -> OpenCache | None:
+        """Return what connects to the cache that the settings name; None where they name none.
+
+        Raises:
+            ConfigError: there is no such plug-in, or the URL or a library is at fault.
+        """
+        cache = settings.cache
+        if cache.url is None:
+            return None
+        space = f"{cache.prefix}:{settings.runtime.name}"
+        plugin = self.cache(cache.url)
+        return plugin.prepare(cache.url, space=space, entries=cache.stream_entries)
+
     def need_asyncio(self, settings: Settings) -> bool:
         """Tell whether a plug-in that the settings name needs an asyncio loop beneath it.
 
@@ -90,7 +125,8 @@ class Plugins:
             ConfigError: there is no such plug-in.
         """
         plugin, _ = self.store(settings.store.url)
-        return plugin.asyncio
+        url = settings.cache.url
+        return plugin.asyncio or (url is not None and self.cache(url).asyncio)
 
     @asynccontextmanager
     async def open_store(

@@ -13,20 +13,17 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
 
-from trade_runtime.errors import (
-    StoreError,
-    TradeRuntimeError,
-)
-from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
+from trade_runtime.beneath import beneath, fed
+from trade_runtime.errors import StoreError, TradeRuntimeError
 from trade_runtime.lifecycle.clock import SystemClock, fresh_seed
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, file_name, iso
-from trade_runtime.lifecycle.tasks import first_of
+from trade_runtime.lifecycle.tasks import first_of, leaves
 from trade_runtime.loading import load_strategies
 from trade_runtime.managers.memory import StateKeeper
 from trade_runtime.managers.prices import PriceManager, open_prices, watched
@@ -42,6 +39,9 @@ from trade_runtime.protocols import Clock, Environment, Owner
 from trade_runtime.settings import Settings
 from trade_runtime.strategy import Strategy
 from trade_runtime.verdict import exit_code, make_report, positions
+
+if TYPE_CHECKING:
+    from trade_runtime.managers.cache import CacheManager
 
 log = structlog.get_logger("runtime")
 stop_log = structlog.get_logger("shutdown")
@@ -73,6 +73,7 @@ class Runtime(OperatorCalls):
         """Why the runtime stops; None while it runs."""
         self.error: Exception | None = None
         """What made it stop by itself, if something failed."""
+        self.cache: CacheManager | None = None
         self.venues: VenueManager | None = None
         self.state: StateManager | None = None
         self.prices: PriceManager | None = None
@@ -120,6 +121,13 @@ class Runtime(OperatorCalls):
             self._scope.cancel()
 
     @property
+    def phase(self) -> str:
+        """How far it is: `starting`, `running` or `stopping`."""
+        if self.stop_requested or self.ladder.started:
+            return "stopping"
+        return "running" if self._running.is_set() else "starting"
+
+    @property
     def over(self) -> bool:
         """Whether the stop is over."""
         return self._stopped.is_set()
@@ -165,12 +173,14 @@ class Runtime(OperatorCalls):
                 nursery.start_soon(self._turn, name="trade_runtime/turning")
                 fatal = None
                 try:
-                    needed = self._plugins.need_asyncio(self.settings)
-                    async with asyncio_loop(needed):  # outside: it turns while layers close
-                        with self._scope:
-                            await self._nest()
+                    async with beneath(self, self._plugins) as self.cache:
+                        try:
+                            with self._scope:
+                                await self._nest()
+                        except BaseException as error:
+                            fatal = self._failed(error)
                 except BaseException as error:
-                    fatal = self._failed(error)
+                    fatal = fatal or self._failed(error)
                 nursery.cancel_scope.cancel()
             self._finish()
         if fatal is not None:
@@ -198,6 +208,7 @@ class Runtime(OperatorCalls):
                 self.clock,
                 env.rng,
                 self._final,
+                self.cache,
             ) as self.state,
             open_venues(settings, self._plugins.venues, ladder, self.environment) as self.venues,
             open_prices(
@@ -208,6 +219,7 @@ class Runtime(OperatorCalls):
                 ladder,
                 env.rng,
             ) as self.prices,
+            fed(self),
             flushed(self.state, ladder),
             open_orders(
                 settings, self.venues, self.prices, self.state, ladder, env
@@ -240,9 +252,9 @@ class Runtime(OperatorCalls):
 
         A KeyboardInterrupt and its like go on to the host, once the stop is over and reported.
         """
-        leaves = _leaves(error)
-        errors = [e for e in leaves if isinstance(e, Exception)]
-        foreign = [e for e in leaves if not isinstance(e, Exception)]
+        found = leaves(error)
+        errors = [e for e in found if isinstance(e, Exception)]
+        foreign = [e for e in found if not isinstance(e, Exception)]
         if errors:
             self.error = self.error or next(
                 (e for e in errors if isinstance(e, TradeRuntimeError)), errors[0]
@@ -256,10 +268,7 @@ class Runtime(OperatorCalls):
         return error if foreign else None
 
     def _final(self) -> RuntimeStopped:
-        return RuntimeStopped(self.stop_reason or "failed", self._outcome_so_far())
-
-    def _outcome_so_far(self) -> str:
-        return OUTCOMES[exit_code(self)]
+        return RuntimeStopped(self.stop_reason or "failed", OUTCOMES[exit_code(self)])
 
     def _finish(self) -> None:
         self._stopped.set()
@@ -286,13 +295,6 @@ class Runtime(OperatorCalls):
             self.report_path = path
         except OSError as error:
             log.error("The stop report could not be written", path=str(path), error=str(error))
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    """Return what a group is made of, or the error itself."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    return [error]
 
 
 def _instruments(strategies: Sequence[Strategy]) -> list[InstrumentId]:

@@ -6,7 +6,7 @@ anything. Stands just below `runtime`, of which it only reads what `Stopping` na
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 import trio
@@ -30,6 +30,9 @@ from trade_runtime.model.instrument import text
 from trade_runtime.protocols import Clock
 from trade_runtime.settings import Settings
 
+if TYPE_CHECKING:
+    from trade_runtime.managers.cache import CacheManager
+
 
 class Stopping(Protocol):
     """A runtime, as far as a verdict on its stop needs to know it."""
@@ -41,6 +44,7 @@ class Stopping(Protocol):
     stop_reason: str | None
     error: Exception | None
     task: trio.lowlevel.Task | None
+    cache: CacheManager | None
     state: StateManager | None
     venues: VenueManager | None
     prices: PriceManager | None
@@ -102,6 +106,7 @@ def make_report(runtime: Stopping, *, forced: bool = False) -> StopReport:
         connections_left=connections_left(runtime),
         error="" if runtime.error is None else f"{type(runtime.error).__name__}: {runtime.error}",
         latch=latch(runtime),
+        cache=None if runtime.cache is None else runtime.cache.report(),
     )
 
 

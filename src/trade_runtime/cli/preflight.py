@@ -114,6 +114,8 @@ async def examine(
     with _told(lines):
         plugins.store(settings.store.url)
     with _told(lines):
+        plugins.connect_cache(settings)
+    with _told(lines):
         check_data_dir(settings.runtime.data_dir, "runtime.data_dir")
     venues: dict[VenueName, tuple[VenuePlugin, Any]] = {}
     for name in settings.venues:

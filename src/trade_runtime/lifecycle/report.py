@@ -51,6 +51,7 @@ class StopReport:
         tasks_left: tasks that still ran when all was over.
         connections_left: connections that were still open.
         error: what failed, where a part of the runtime did.
+        cache: where one is configured: `flushed`, `spooled`, `error`; or None.
         latch: what restricts trading until somebody resumes it: mode, reason, by; or None.
     """
 
@@ -71,6 +72,7 @@ class StopReport:
     connections_left: Sequence[str]
     error: str = ""
     latch: Mapping[str, str] | None = None
+    cache: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values, `schema` first."""

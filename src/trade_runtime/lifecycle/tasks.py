@@ -38,6 +38,13 @@ async def first_of(*functions: Callable[[], Awaitable[None]]) -> None:
         raise failure[0]
 
 
+def leaves(error: BaseException) -> list[BaseException]:
+    """Return what a group is made of, or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in leaves(inner)]
+    return [error]
+
+
 def _split(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
     """Part an error into what is cancellation, and what is not."""
     if isinstance(error, BaseExceptionGroup):

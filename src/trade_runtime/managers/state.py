@@ -13,6 +13,7 @@ import platform
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -33,6 +34,9 @@ from trade_runtime.model.tables import Rows
 from trade_runtime.protocols import Clock, Record, Store
 from trade_runtime.settings import StoreSettings
 from trade_runtime.version import __version__
+
+if TYPE_CHECKING:
+    from trade_runtime.managers.cache import CacheManager
 
 log = structlog.get_logger("state")
 
@@ -92,6 +96,8 @@ class StateManager:
         self.before_commit: Callable[[], None] = lambda: None
         """Called before what waits is committed; what it records goes with it. Set by the keeper
         of the strategies' states."""
+        self.cache: CacheManager | None = None
+        """Shows what is recorded to other programs; None where there is no cache."""
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -168,6 +174,8 @@ class StateManager:
         self._digest = record.digest
         self._queue.append(record)
         self._queued.set()
+        if self.cache is not None:
+            self.cache.recorded(record, event, order)
         if urgent or len(self._queue) >= self._settings.batch_rows:
             self._now.set()
             if len(self._queue) > MAX_BACKLOG:
@@ -284,6 +292,7 @@ async def open_state(
     clock: Clock,
     rng: random.Random,
     final: Callable[[], RuntimeStopped],
+    cache: CacheManager | None = None,
 ) -> AsyncIterator[StateManager]:
     """Open the state layer.
 
@@ -299,6 +308,7 @@ async def open_state(
         clock: for the records.
         rng: for the tag of a new journal.
         final: makes the last record, when all that can be known of the stop is known.
+        cache: shows what is recorded to other programs; it outlives this layer.
 
     Raises:
         StoreDamaged: the journal is not what was written; nothing was changed.
@@ -308,6 +318,9 @@ async def open_state(
     state = StateManager(store, settings, clock)
     try:
         await state.load()
+        if cache is not None:
+            cache.begin(state)
+            state.cache = cache
         tag = state.trading.tag or new_tag(rng)
         state.record(RuntimeStarted(name, tag, __version__, platform.node(), os.getpid()))
 

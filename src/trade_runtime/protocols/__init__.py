@@ -1,8 +1,10 @@
-"""What a plug-in must be: a source of market data, a venue, a store. No defaults, no helpers.
+"""What a plug-in must be: a source of market data, a venue, a store, a cache. No defaults, no
+helpers.
 
 A plug-in is found by an entry point: `trade_runtime.venues` by the `kind` of a `[venues.NAME]`
-table, `trade_runtime.stores` by the scheme of `[store] url`. The entry point names a `VenuePlugin`
-or a `StorePlugin`. Plug-ins import this module, `model` and `errors`, and nothing else of the core.
+table, `trade_runtime.stores` by the scheme of `[store] url`, `trade_runtime.caches` by that of
+`[cache] url`. The entry point names a `VenuePlugin`, a `StorePlugin` or a `CachePlugin`. Plug-ins
+import this module, `model` and `errors`, and nothing else of the core.
 
 Rules for every plug-in:
 
@@ -14,6 +16,13 @@ Rules for every plug-in:
 
 from __future__ import annotations
 
+from trade_runtime.protocols.cache import (
+    Cache,
+    CacheBatch,
+    CacheEntry,
+    CachePlugin,
+    OpenCache,
+)
 from trade_runtime.protocols.history import (
     HistoryPlugin,
     HistoryQuery,
@@ -52,6 +61,10 @@ from trade_runtime.protocols.world import (
 )
 
 __all__ = [
+    "Cache",
+    "CacheBatch",
+    "CacheEntry",
+    "CachePlugin",
     "Capabilities",
     "Clock",
     "Environment",
@@ -65,6 +78,7 @@ __all__ = [
     "MarketSession",
     "MarketSink",
     "Matching",
+    "OpenCache",
     "OpenStore",
     "OrderEntry",
     "Owner",

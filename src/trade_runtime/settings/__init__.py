@@ -11,6 +11,7 @@ from trade_runtime.settings.risk import RiskSettings
 from trade_runtime.settings.root import Settings
 from trade_runtime.settings.secrets import Table, is_secret, masked, masked_url
 from trade_runtime.settings.sections import (
+    CacheSettings,
     LogSettings,
     OrderSettings,
     OwnerSettings,
@@ -26,6 +27,7 @@ from trade_runtime.settings.sections import (
 
 __all__ = [
     "BacktestSettings",
+    "CacheSettings",
     "DataSettings",
     "InstrumentSettings",
     "LogSettings",

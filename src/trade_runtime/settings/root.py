@@ -24,6 +24,7 @@ from trade_runtime.settings.risk import RiskSettings
 from trade_runtime.settings.scalars import described
 from trade_runtime.settings.secrets import Table
 from trade_runtime.settings.sections import (
+    CacheSettings,
     LogSettings,
     OrderSettings,
     OwnerSettings,
@@ -47,6 +48,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "log": LogSettings,
     "store": StoreSettings,
     "owner": OwnerSettings,
+    "cache": CacheSettings,
     "prices": PriceSettings,
     "supervision": SupervisionSettings,
     "orders": OrderSettings,
@@ -70,6 +72,7 @@ class Settings:
         log: level and format.
         store: the journal.
         owner: the lease on the state.
+        cache: what other programs read.
         prices: staleness and keep-alive.
         supervision: restarts.
         orders: acknowledgement and reconcile.
@@ -91,6 +94,7 @@ class Settings:
     log: LogSettings = attrs.field(factory=LogSettings)
     store: StoreSettings = attrs.field(factory=StoreSettings)
     owner: OwnerSettings = attrs.field(factory=OwnerSettings)
+    cache: CacheSettings = attrs.field(factory=CacheSettings)
     prices: PriceSettings = attrs.field(factory=PriceSettings)
     supervision: SupervisionSettings = attrs.field(factory=SupervisionSettings)
     orders: OrderSettings = attrs.field(factory=OrderSettings)
@@ -145,6 +149,9 @@ class Settings:
             value = read_table(section, mapping.get(key, {}), key, problems)
             if value is not None:
                 values[key] = value
+        if "cache" in mapping and (cache := values.get("cache")) is not None and cache.url is None:
+            text = 'missing; write for example url = "redis://localhost:6379/0"'
+            problems.append(Problem("cache.url", text))
         values["instruments"] = _read_instruments(mapping.get("instruments", {}), problems)
         values["venues"] = _read_venues(mapping.get("venues", {}), problems)
         values["strategies"] = _read_strategies(mapping.get("strategies", ()), problems)

@@ -38,6 +38,7 @@ BAR_KINDS: Final[Mapping[str, BarKind]] = {
 }
 """The keys that say what ends a bar."""
 
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 
 
@@ -72,7 +73,7 @@ class ShutdownConfig:
         state_timeout_secs: to flush, verify and close the state.
         cancel_orders: cancel every entry order at a stop.
         verify_stop_losses: see to it that every open position has its stop-loss.
-        flush_cache: write the caches that others read. There is none yet; the journal is always
+        flush_cache: write a last time to the cache that others read. The journal is always
             flushed.
         log_level: from which level on a stop logs its steps.
 
@@ -177,6 +178,58 @@ class StoreSettings:
     def location(self) -> str:
         """The rest of the URL, after `scheme:///` (or `scheme://` where a host follows)."""
         return self.url.partition("://")[2].removeprefix("/")
+
+
+def _cache_url(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not (
+        isinstance(value, str) and _URL.fullmatch(value) and "\0" not in value
+    ):
+        raise ConfigError(f'{field.name}: not a URL; write for example "redis://localhost:6379/0"')
+
+
+def _cache_prefix(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if not (isinstance(value, str) and _PREFIX.fullmatch(value)):
+        raise ConfigError(
+            f"{field.name}: must be 1 to 64 characters of A-Z, a-z, 0-9, _, -, . and :,"
+            f" got {value!r}"
+        )
+
+
+@attrs.frozen
+class CacheSettings:
+    """`[cache]`: where other programs read the latest values. Without a URL there is none.
+
+    Attributes:
+        url: `redis://HOST:PORT/DB`, or `rediss://` with TLS. The repr masks its password.
+        prefix: what every key begins with; after it comes the runtime's name.
+        write_secs: between two writes of what has changed.
+        quote_secs: between two values of one instrument's quote.
+        timeout_secs: an answer that takes longer does not come: the connection is given up.
+        heartbeat_secs: how often the status is written when nothing has changed.
+        expiry_secs: how long keys stay when a runtime dies; longer than two heartbeats.
+        stream_entries: how many entries the stream keeps, about.
+    """
+
+    url: str | None = attrs.field(
+        default=None,
+        validator=_cache_url,
+        repr=lambda url: repr(None if url is None else masked_url(url)),
+    )
+    prefix: str = attrs.field(default="trade_runtime", validator=_cache_prefix)
+    write_secs: float = attrs.field(default=0.1, validator=positive)
+    quote_secs: float = attrs.field(default=0.25, validator=positive)
+    timeout_secs: float = attrs.field(default=1.0, validator=positive)
+    heartbeat_secs: float = attrs.field(default=5.0, validator=positive)
+    expiry_secs: float = attrs.field(default=30.0, validator=positive)
+    stream_entries: int = attrs.field(default=10_000, validator=whole(least=1))
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse keys that expire between two heartbeats."""
+        if self.expiry_secs < 2 * self.heartbeat_secs:
+            raise ConfigError(
+                f"expiry_secs {self.expiry_secs:g} is below two heartbeats; raise it to"
+                f" {2 * self.heartbeat_secs:g} or lower heartbeat_secs"
+            )
 
 
 @attrs.frozen
