@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import ssl
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,9 +34,14 @@ def client(redis_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def space(request: pytest.FixtureRequest) -> str:
-    """What the keys of one test begin with."""
-    return f"test:{request.node.name}"
+def space(request: pytest.FixtureRequest, client: Any) -> Iterator[str]:
+    """What the keys of one test begin with; none is there, nor is left."""
+    name = f"test:{request.node.name}"
+    for _ in ("before", "after"):
+        for key in client.scan_iter(f"{name}:*"):
+            client.delete(key)
+        if _ == "before":
+            yield name
 
 
 def opened(url: str, space: str) -> OpenCache:
@@ -180,6 +192,106 @@ class TestFaults:
                 await cache.write(batch({"orders": {"a": b"3"}}))
         with valkey.client() as client:
             assert {"a": "3"} == client.hgetall("x:orders")
+
+    async def test_a_name_server_that_hangs_holds_nobody(self) -> None:
+        """The look-up is Trio's, and can be abandoned."""
+
+        class Hangs(trio.abc.HostnameResolver):
+            async def getaddrinfo(self, *_: Any, **__: Any) -> Any:
+                await trio.sleep_forever()
+
+            async def getnameinfo(self, *_: Any, **__: Any) -> Any:
+                await trio.sleep_forever()
+
+        trio.socket.set_custom_hostname_resolver(Hangs())
+        async with asyncio_loop(True):
+            with trio.move_on_after(0.1) as scope:
+                async with opened("redis://cache.example/0", "x")():
+                    pass
+        assert scope.cancelled_caught
+
+    async def test_the_second_address_is_tried(self, valkey: Valkey) -> None:
+        """A name that has two, of which one does not answer."""
+
+        class Two(trio.abc.HostnameResolver):
+            async def getaddrinfo(self, host: Any, port: Any, *_: Any, **__: Any) -> Any:
+                kind = (trio.socket.AF_INET, trio.socket.SOCK_STREAM, 6, "")
+                return [(*kind, ("127.0.0.9", port)), (*kind, ("127.0.0.1", port))]
+
+            async def getnameinfo(self, *_: Any, **__: Any) -> Any:
+                raise NotImplementedError
+
+        trio.socket.set_custom_hostname_resolver(Two())
+        url = valkey.url.replace("127.0.0.1", "cache.example")
+        await write(opened(url, "x"), batch({"orders": {"a": b"1"}}))
+        with valkey.client() as client:
+            assert {"a": "1"} == client.hgetall("x:orders")
+
+
+@asynccontextmanager
+async def tls_before(server: Valkey, certificate: Path, key: Path) -> AsyncIterator[int]:
+    """Speak TLS on a port of loopback, and hand on what comes to a server that speaks none."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    async def pump(source: trio.abc.Stream, sink: trio.abc.Stream) -> None:
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            while data := await source.receive_some(65536):
+                await sink.send_all(data)
+        await trio.aclose_forcefully(source)
+        await trio.aclose_forcefully(sink)
+
+    async def handle(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        behind = await trio.open_tcp_stream("127.0.0.1", server.port)
+        async with trio.open_nursery() as both:
+            both.start_soon(pump, stream, behind)
+            both.start_soon(pump, behind, stream)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(
+            partial(trio.serve_ssl_over_tcp, handle, 0, context, host="127.0.0.1")
+        )
+        yield listeners[0].transport_listener.socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+class TestTls:
+    """`rediss://`: the certificate is checked, and for the name in the URL."""
+
+    @pytest.fixture
+    def certificate(self, tmp_path: Path) -> tuple[Path, Path]:
+        """One for `localhost`, signed by itself."""
+        openssl = shutil.which("openssl")
+        if openssl is None:
+            pytest.skip("openssl is not installed")
+        certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+        subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+        new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject)
+        subprocess.run(
+            [openssl, *new, "-keyout", key, "-out", certificate], check=True, capture_output=True
+        )
+        return certificate, key
+
+    async def test_it_writes(self, valkey: Valkey, certificate: tuple[Path, Path]) -> None:
+        """As without."""
+        async with tls_before(valkey, *certificate) as port:
+            url = f"rediss://localhost:{port}/0?ssl_ca_certs={certificate[0]}"
+            await write(opened(url, "x"), batch({"orders": {"a": b"1"}}))
+        with valkey.client() as client:
+            assert {"a": "1"} == client.hgetall("x:orders")
+
+    @pytest.mark.parametrize(
+        ("host", "trusted"), [("127.0.0.1", True), ("localhost", False)], ids=["name", "authority"]
+    )
+    async def test_a_certificate_that_is_not_right_is_refused(
+        self, valkey: Valkey, certificate: tuple[Path, Path], host: str, trusted: bool
+    ) -> None:
+        """For another name, or by nobody who is trusted."""
+        async with tls_before(valkey, *certificate) as port:
+            url = f"rediss://{host}:{port}/0"
+            url += f"?ssl_ca_certs={certificate[0]}" if trusted else ""
+            with pytest.raises(CacheError, match=r"(?i)certificate"):
+                await write(opened(url, "x"), batch({"orders": {"a": b"1"}}))
 
 
 class TestUrls:

@@ -31,7 +31,7 @@ from trade_runtime.managers.state import StateManager, flushed, open_state
 from trade_runtime.managers.strategies import StrategyHost, check_strategies, open_strategies
 from trade_runtime.managers.trading import Trading, open_orders
 from trade_runtime.managers.venues import VenueManager, open_venues
-from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.ids import StrategyName
 from trade_runtime.model.records import RuntimeStopped
 from trade_runtime.operator import OperatorCalls
 from trade_runtime.plugins import Plugins
@@ -197,6 +197,7 @@ class Runtime(OperatorCalls):
             env=self.environment("store"),
         )
         env = self.environment("runtime")
+        traded = [i for strategy in self._strategies for i in strategy.instruments]
         async with (
             trio.open_nursery() as outermost,
             open_state(
@@ -211,7 +212,7 @@ class Runtime(OperatorCalls):
             ) as self.state,
             open_venues(settings, self._plugins.venues, ladder, self.environment) as self.venues,
             open_prices(
-                watched(_instruments(self._strategies), self.state.trading, self.venues),
+                watched(traded, self.state.trading, self.venues),
                 settings.prices,
                 settings.supervision,
                 self.venues,
@@ -294,10 +295,6 @@ class Runtime(OperatorCalls):
             self.report_path = path
         except OSError as error:
             log.error("The stop report could not be written", path=str(path), error=str(error))
-
-
-def _instruments(strategies: Sequence[Strategy]) -> list[InstrumentId]:
-    return list(dict.fromkeys(i for strategy in strategies for i in strategy.instruments))
 
 
 def create_runtime(

@@ -226,6 +226,7 @@ class CacheManager:
             "beat_ns": str(self._clock.now_ns()),
             "records": str(self._state.durable_seq),
             "events_dropped": str(self.spool.dropped),
+            "failures": str(self.stats.failures),
             **status,
         }
 
