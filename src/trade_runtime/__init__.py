@@ -8,8 +8,9 @@ stop-loss, no fill is lost, a report says so, and it starts again where it was.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+# As of `typing`, which would be one more import before the command line can see to signals.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trade_runtime.cli.signals import handle_signals
     from trade_runtime.errors import (
@@ -63,7 +64,7 @@ see to signals before anything takes its time.
 """
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Return a public name, the first time that it is asked for."""
     home = _HOMES.get(name)
     if home is None:

@@ -47,7 +47,6 @@ log = structlog.get_logger("runtime")
 stop_log = structlog.get_logger("shutdown")
 """The steps of the stop: they have a level of their own, `shutdown.log_level`."""
 
-
 TURN_SECS = 0.1
 """How often, during a stop, the loop shows that it turns."""
 

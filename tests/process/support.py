@@ -256,6 +256,19 @@ class Run:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it did not end within {secs} s: {self}") from None
 
+    def end_of_start(self, number: signal.Signals) -> int:
+        """As `end`, after a signal in the first moments. Before it has read a line of ours, Python
+        raises for Ctrl-C wherever it is, and may be where nobody hears of it: it says so on stderr,
+        and whoever pressed Ctrl-C presses it again.
+        """
+        end = time.monotonic() + PATIENCE_SECS
+        while self.process.poll() is None and time.monotonic() < end:
+            if "Exception ignored in" in self.log and "\nKeyboardInterrupt" in self.log:
+                self.send(number)
+                break
+            time.sleep(0.01)
+        return self.end()
+
     @property
     def age_secs(self) -> float:
         """Seconds since it was started."""

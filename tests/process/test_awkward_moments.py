@@ -47,7 +47,7 @@ def test_during_the_start(tmp_path: Path, number: signal.Signals) -> None:
         with world.run() as run:
             until_age(run, rng.uniform(0.0, 0.8))
             run.send(number)
-            code = run.end()
+            code = run.end_of_start(number)
             assert run.took_secs < NOISE_SECS, run
         if not run.unborn:
             assert code == 0, run
