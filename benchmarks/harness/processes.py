@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 LAUNCHER = """
@@ -17,10 +18,10 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """Between us and what is measured: Linux counts the memory of who starts a process as its own."""
 
 
-def run(command: list[str]) -> tuple[dict[str, Any], float]:
+def run(command: list[str], folder: Path | None = None) -> tuple[dict[str, Any], float]:
     """Return the JSON that a process ends with, and the most memory that it had, in MiB."""
     launched = [sys.executable, "-S", "-c", LAUNCHER, *command]
-    done = subprocess.run(launched, capture_output=True, text=True, check=False)
+    done = subprocess.run(launched, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
         raise SystemExit(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2_000:]}")
     *_, last, most = done.stdout.splitlines()
