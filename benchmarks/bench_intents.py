@@ -1,16 +1,17 @@
 """Durable intents a second, and an order's way from the strategy's call to the venue's.
 
 The way is the real one: risk gate, intent, journal commit, send. The peer is a loop that commits
-the very records that the runtime committed, in the same batches, with the same pragmas, on the same
-disk, through nothing but `sqlite3`. A store in memory shows what is left without a disk.
+the very records and rows that the runtime committed, in the same batches, with the same settings,
+on the same disk or server, through nothing but the driver: `sqlite3`, or asyncpg beneath Trio. A
+store in memory shows what is left without a disk.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, aclosing
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -19,9 +20,11 @@ from typing import Any
 import trio
 
 from harness.market import INSTRUMENT, Walk
-from harness.measure import US, figure, percentile, spread, timed
-from harness.orders import Row, Taker, noting, taker_plugin
-from harness.report import main, progress
+from harness.measure import US, figure, percentile, spread
+from harness.orders import Batch, Taker, noting, taker_plugin
+from harness.raw import Raw, RawPostgres, RawSqlite
+from harness.report import parser, progress, run
+from harness.servers import add_option, fresh_database, postgres
 from harness.world import Actor, until, world
 from trade_runtime.model.ids import ClientOrderId
 from trade_runtime.plugins import Plugins
@@ -32,37 +35,22 @@ STORES = {
     "memory": {"url": "memory:///"},
     "process": {"url": "sqlite:///journal.sqlite", "durability": "process"},
     "power": {"url": "sqlite:///journal.sqlite", "durability": "power"},
+    "postgresql": {"url": "postgresql://", "durability": "power"},
 }
-
-TABLE = """CREATE TABLE records (seq INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL,
-    kind TEXT NOT NULL, payload BLOB NOT NULL, digest TEXT NOT NULL) STRICT"""
-INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?)"
+ROUNDS = {"memory": 15, "process": 15, "power": 15, "postgresql": 5}
+"""How often each is measured: a commit of PostgreSQL takes many times as long."""
 
 
-class Raw:
-    """A table like the journal's, written to by `sqlite3` alone."""
-
-    def __init__(self, path: Path, durability: str) -> None:
-        self.db = sqlite3.connect(path, isolation_level=None)
-        self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
-        self.db.execute("PRAGMA wal_autocheckpoint = 1000")
-        self.db.execute(TABLE)
-
-    def commit(self, batches: list[list[Row]]) -> None:
-        """Commit each batch by itself."""
-        execute, executemany = self.db.execute, self.db.executemany
-        for batch in batches:
-            execute("BEGIN IMMEDIATE")
-            executemany(INSERT, batch)
-            execute("COMMIT")
-
-
-async def intents(store: str, at_once: int, rounds: int, per_round: int) -> dict[str, Any]:
+async def intents(
+    store: str, at_once: int, rounds: int, per_round: int, database: str | None
+) -> dict[str, Any]:
     """Time intents on one kind of store, so many placed at once."""
     taker, walk, done = Taker(), Walk(), trio.Event()
-    batches: list[list[Row]] = []
-    times: dict[str, list[float]] = {"runtime": [], "raw": [], "call": [], "latency": []}
+    batches: list[Batch] = []
+    times: dict[str, list[float]] = {
+        name: [] for name in ("runtime", "raw", "raw_commit", "call", "latency")
+    }
+    table = STORES[store] | ({} if database is None else {"url": database})
 
     async def play(sink: MarketSink) -> None:
         sink.on_quote(walk.block(1)[0])
@@ -70,15 +58,17 @@ async def intents(store: str, at_once: int, rounds: int, per_round: int) -> dict
 
     async def act(actor: Actor) -> None:
         await quoted.wait()
-        for number in range(rounds + 1):
-            batches.clear()
-            took, calls, latencies = await one_round(actor)
-            peer = timed(lambda: raw.commit(list(batches)))
-            if number:  # the first one warms up
-                times["runtime"].append(took)
-                times["raw"].append(peer)
-                times["call"] += calls
-                times["latency"] += latencies
+        async with aclosing(await raw_of(store, folder, database)) as raw:
+            for number in range(rounds + 1):
+                batches.clear()
+                took, calls, latencies = await one_round(actor)
+                commits = await raw.commit(list(batches))
+                if number:  # the first one warms up
+                    times["runtime"].append(took)
+                    times["raw"].append(sum(commits))
+                    times["raw_commit"] += commits
+                    times["call"] += calls
+                    times["latency"] += latencies
         done.set()
 
     async def one_round(actor: Actor) -> tuple[float, list[float], list[float]]:
@@ -100,21 +90,26 @@ async def intents(store: str, at_once: int, rounds: int, per_round: int) -> dict
         return took, calls, latencies
 
     quoted = trio.Event()
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Raw(Path(folder) / "raw.sqlite", store)
-        scheme = STORES[store]["url"].partition("://")[0]
-        plugin = noting(Plugins().stores[scheme], batches)
-        with closing(raw.db):
-            async with world(
-                Path(folder),
-                [Actor(act)],
-                play,
-                venue=taker_plugin(taker),
-                store=STORES[store],
-                stores={scheme: plugin},
-            ):
-                await done.wait()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        scheme = table["url"].partition("://")[0]
+        async with world(
+            folder,
+            [Actor(act)],
+            play,
+            venue=taker_plugin(taker),
+            store=table,
+            stores={scheme: noting(Plugins().stores[scheme], batches)},
+        ):
+            await done.wait()
     return figures(store, per_round, times)
+
+
+async def raw_of(store: str, folder: Path, database: str | None) -> Raw:
+    """Return the peer of a store; that of the store in memory is SQLite's, and not told of."""
+    if database is not None:
+        return await RawPostgres.connect(database)
+    return RawSqlite(folder / "raw.sqlite", store)
 
 
 def figures(store: str, per_round: int, times: Mapping[str, list[float]]) -> dict[str, Any]:
@@ -129,25 +124,53 @@ def figures(store: str, per_round: int, times: Mapping[str, list[float]]) -> dic
         "spread": spread(times["runtime"]),
     }
     if store != "memory":
-        found["raw_intents_per_sec"] = figure(per_round / raw)
-        found["raw_us_per_intent"] = figure(raw / per_round * US)
-        found["ratio"] = figure(ours / raw)
-        found["us_beside_sqlite"] = figure((ours - raw) / per_round * US)
+        commits = times["raw_commit"]
+        p50, p99 = median(commits) * US, percentile(commits, 99) * US
+        found |= {
+            "raw_intents_per_sec": figure(per_round / raw),
+            "raw_us_per_intent": figure(raw / per_round * US),
+            "raw_commit_p50_us": figure(p50),
+            "raw_commit_p99_us": figure(p99),
+            "added_p50_us": figure(found["latency_p50_us"] - p50),
+            "added_p99_us": figure(found["latency_p99_us"] - p99),
+            "ratio": figure(ours / raw),
+            "us_beside_driver": figure((ours - raw) / per_round * US),
+        }
     return found
 
 
-def measure(tiny: bool) -> dict[str, Any]:
-    """Measure every store, one order at a time and many at once."""
-    rounds, per_round = (1, 100) if tiny else (15, 1_000)
+def measure(tiny: bool, server: str | None) -> dict[str, Any]:
+    """Measure every store, one order at a time and many at once.
+
+    Args:
+        tiny: only a little.
+        server: the URL of a database of a PostgreSQL server; None leaves it out.
+    """
     results: dict[str, Any] = {}
     for store in STORES:
+        if store == "postgresql" and server is None:
+            continue
         results[store] = {"at_once": {}}
+        rounds, per_round = (1, 100) if tiny else (ROUNDS[store], 1_000)
         for at_once in AT_ONCE:
             progress(f"{store}, {at_once} at once")
-            found = trio.run(intents, store, at_once, rounds, per_round)
+            with ExitStack() as made:
+                database = None
+                if store == "postgresql" and server is not None:
+                    database = made.enter_context(fresh_database(server))
+                found = trio.run(intents, store, at_once, rounds, per_round, database)
             results[store]["at_once"][str(at_once)] = found
     return results
 
 
+def main() -> None:
+    """Read the command line, and measure."""
+    options = parser()
+    add_option(options)
+    args = options.parse_args()
+    with postgres(args.postgres) as server:
+        run("intents", partial(measure, server=server), tiny=args.tiny)
+
+
 if __name__ == "__main__":
-    main("intents", measure)
+    main()

@@ -43,9 +43,11 @@ class Desk:
         self.failures: list[StoreError] = []
         self.error: StoreError | None = None
         self.stall_secs = 0.0
+        self.operations: list[str] = []
         self.ladder = Ladder(ShutdownConfig())
 
     async def _before(self, operation: str, number: int) -> None:
+        self.operations.append(operation)
         if operation == "append":
             await trio.sleep(self.stall_secs)
             if self.error is not None:
@@ -307,6 +309,19 @@ class TestProof:
 
 class TestRestart:
     """The next process stands where the last one stood."""
+
+    @virtual
+    async def test_integrity_is_checked_once(self) -> None:
+        """A store checks itself in being opened: a start does not ask for it again, which would
+        read a long journal twice. A stop does, after all that was written.
+        """
+        desk = Desk()
+        async with desk.open() as state:
+            state.record(note(1))
+        desk.operations.clear()
+        async with desk.open():
+            assert "check" not in desk.operations
+        assert 1 == desk.operations.count("check")
 
     @virtual
     async def test_the_state_is_the_same(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -107,6 +109,30 @@ async def test_a_newer_schema_is_refused(desk: Desk, read_only: bool) -> None:
         async with desk.open(read_only=read_only):
             pass
     assert before == await query(desk.url, "SELECT * FROM trade_runtime.leases")
+
+
+async def test_the_end_of_a_long_journal_is_found_without_reading_it(desk: Desk) -> None:
+    """The server looks at the end of the index: else a journal of some millions of records would
+    be given up while it is opened.
+    """
+    async with desk.open(name="long"):
+        pass
+    plan = await query(
+        desk.url,
+        "INSERT INTO trade_runtime.records SELECT 'long', n, 1, 'x', '', 'd'"
+        " FROM generate_series(1, 5000) AS n",
+        "ANALYZE trade_runtime.records",
+        f"EXPLAIN (ANALYZE, TIMING off, FORMAT JSON) {store_module._END}".replace("$1", "'long'"),
+    )
+    assert [1] == rows_read(json.loads(plan[0][0])[0]["Plan"], "records")
+    async with desk.open(name="long", read_only=True) as store:
+        assert 5000 == (await store.read(4999, 2))[0].seq
+
+
+def rows_read(node: dict[str, Any], table: str) -> list[int]:
+    """How many rows of a table each node of a plan has read."""
+    own = [node["Actual Rows"]] if node.get("Relation Name") == table else []
+    return own + [n for inner in node.get("Plans", ()) for n in rows_read(inner, table)]
 
 
 async def test_what_the_server_acknowledges_it_has_written(desk: Desk) -> None:

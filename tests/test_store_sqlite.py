@@ -15,7 +15,7 @@ import trio.testing
 from tests.stores import NAME, chained, is_chain, listing, open_sqlite, read_all
 from trade_runtime.errors import ConfigError, StoreBusy, StoreDamaged, StoreError
 from trade_runtime.stores.sqlite import seal
-from trade_runtime.stores.sqlite.store import SqliteStore
+from trade_runtime.stores.sqlite.store import _LAST, SqliteStore
 
 SEALED = [NAME, f"{NAME}.seal"]
 
@@ -281,3 +281,13 @@ async def test_power_asks_the_drive_to_keep_its_word(tmp_path: Path) -> None:
         async with open_sqlite(tmp_path, durability=durability) as store:
             assert isinstance(store, SqliteStore)
             assert (wanted,) == store._connection.execute("PRAGMA fullfsync").fetchone()
+
+
+async def test_the_end_of_a_long_journal_is_found_without_reading_it(tmp_path: Path) -> None:
+    """SQLite looks at the end of each table, and goes through neither."""
+    async with open_sqlite(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / NAME)) as connection:
+        plan = [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {_LAST}")]
+    assert {"SEARCH records", "SEARCH snapshots"} <= set(plan)
+    assert [] == [line for line in plan if line.startswith(("SCAN records", "SCAN snapshots"))]

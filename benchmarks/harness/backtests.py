@@ -14,12 +14,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import attrs
 import pyarrow.parquet as pq
 
 from harness.measure import US
+from harness.processes import run
 from harness.report import progress
 
 VERSIONS = {"v1": "1.231.0", "v2": "2.0.0rc6"}
@@ -138,7 +138,7 @@ def ours(task: Task, *, fills: bool) -> Run:
             encoding="utf-8",
         )
         command = [sys.executable, "-m", "trade_runtime", "backtest", str(config), "--json"]
-        found, peak_mib = _run([*command, *(["--report", str(folder)] if fills else [])])
+        found, peak_mib = run([*command, *(["--report", str(folder)] if fills else [])])
         rows = pq.read_table(folder / "trades.parquet").to_pylist() if fills else []
     return Run(
         secs=found["engine_secs"],
@@ -158,7 +158,7 @@ def peers_own(python: Path, version: str, task: Task) -> Run:
     # Its warnings are between it and its libraries.
     asked = [task.ticks, task.every, ",".join(task.sizes), task.away, int(task.alone)]
     command = [python, "-W", "ignore", script, *asked]
-    found, peak_mib = _run([str(part) for part in command])
+    found, peak_mib = run([str(part) for part in command])
     return Run(
         secs=found["engine_secs"],
         quotes=found["quotes"],
@@ -176,28 +176,6 @@ _FILL = ("ts_ns", "side", "quantity", "price", "fee")
 
 def _traded(ts_ns: int, side: str, quantity: str, price: str, fee: str) -> Traded:
     return Traded(ts_ns, side, Decimal(quantity), Decimal(price), Decimal(fee))
-
-
-LAUNCHER = """
-import os, subprocess, sys
-process = subprocess.Popen(sys.argv[1:])
-_, status, used = os.wait4(process.pid, 0)
-print(used.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-"""Between us and what is measured: Linux counts the memory of who starts a process as its own."""
-
-
-def _run(command: list[str]) -> tuple[dict[str, Any], float]:
-    """Return the JSON that a process ends with, and the most memory that it had, in MiB."""
-    launched = [sys.executable, "-S", "-c", LAUNCHER, *command]
-    done = subprocess.run(launched, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2_000:]}")
-    *_, last, most = done.stdout.splitlines()
-    per_mib = 2**20 if sys.platform == "darwin" else 2**10
-    found: dict[str, Any] = json.loads(last)
-    return found, int(most) / per_mib
 
 
 def interpreters(folder: Path | None, *, install: str | None) -> dict[str, Path]:

@@ -128,13 +128,14 @@ def taker_plugin(taker: Taker) -> VenuePlugin:
     return VenuePlugin(settings=TakerSettings, open=open_taker, trades=True, streams=False)
 
 
-Row = tuple[int, int, str, bytes, str]
+Batch = tuple[Sequence[Record], Rows]
+"""What one commit wrote: records, and the rows of the tables that changed with them."""
 
 
 class NotingStore:
     """A store that hands everything on, and remembers what was appended."""
 
-    def __init__(self, store: Store, batches: list[list[Row]]) -> None:
+    def __init__(self, store: Store, batches: list[Batch]) -> None:
         self.read, self.check = store.read, store.check
         self.snapshots, self.snapshot = store.snapshots, store.snapshot
         self.keep, self.forget = store.keep, store.forget
@@ -143,12 +144,12 @@ class NotingStore:
         self._batches = batches
 
     async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
-        """Hand on, and remember the records."""
+        """Hand on, and remember."""
         await self._store.append(records, rows)
-        self._batches.append([(r.seq, r.ts_ns, r.kind, r.payload, r.digest) for r in records])
+        self._batches.append((records, rows or {}))
 
 
-def noting(plugin: StorePlugin, batches: list[list[Row]]) -> StorePlugin:
+def noting(plugin: StorePlugin, batches: list[Batch]) -> StorePlugin:
     """Return the plug-in of a store whose appends are added to `batches`."""
 
     def opened(location: str, data_dir: Path, **how: Any) -> AbstractAsyncContextManager[Store]:
@@ -159,7 +160,7 @@ def noting(plugin: StorePlugin, batches: list[list[Row]]) -> StorePlugin:
 
 @asynccontextmanager
 async def _noted(
-    inner: AbstractAsyncContextManager[Store], batches: list[list[Row]]
+    inner: AbstractAsyncContextManager[Store], batches: list[Batch]
 ) -> AsyncIterator[Store]:
     async with inner as store:
         yield NotingStore(store, batches)

@@ -144,8 +144,7 @@ class StateManager:
         Raises:
             StoreDamaged: it is not what was written. Nothing was changed.
         """
-        await self._store.check()
-        found = await replay(self._store)
+        found = await replay(self._store)  # the store's own integrity was checked in opening it
         if await self._store.tabled() != found.seq:
             await remake(self._store)
         self.trading, self._seq, self._digest = found.state, found.seq, found.digest

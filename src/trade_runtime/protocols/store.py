@@ -147,7 +147,7 @@ class Store(Protocol):
         """
 
     async def check(self) -> None:
-        """Check the store's own integrity.
+        """Check the store's own integrity, as entering it did: for a store that was written since.
 
         Raises:
             StoreDamaged: it is not what was written; the message says where and how to mend it.

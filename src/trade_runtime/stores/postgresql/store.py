@@ -50,11 +50,12 @@ _READ = """
     SELECT seq, ts_ns, kind, payload, digest FROM trade_runtime.records
     WHERE runtime = $1 AND seq > $2 ORDER BY seq LIMIT $3
 """
+# Each by itself: the end of an index. The largest of both together would be looked for in all rows.
 _END = """
-    SELECT coalesce(max(seq), 0) AS last FROM (
-        SELECT seq FROM trade_runtime.records WHERE runtime = $1
-        UNION ALL SELECT seq FROM trade_runtime.snapshots WHERE runtime = $1
-    ) AS there
+    SELECT coalesce(greatest(
+        (SELECT max(seq) FROM trade_runtime.records WHERE runtime = $1),
+        (SELECT max(seq) FROM trade_runtime.snapshots WHERE runtime = $1)
+    ), 0) AS last
 """
 _TABLED = "SELECT seq FROM trade_runtime.tabled WHERE runtime = $1"
 

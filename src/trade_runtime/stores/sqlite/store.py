@@ -35,7 +35,9 @@ _APPEND = "INSERT INTO records VALUES (?, ?, ?, ?, ?)"
 _SNAPSHOT = "SELECT seq, ts_ns, digest, payload, checksum FROM snapshots WHERE seq = ?"
 _OLDEST = "SELECT seq FROM records WHERE seq <= ? ORDER BY seq LIMIT ?"
 _LAST_RECORD = "SELECT max(seq) FROM records"
-_LAST = "SELECT max(seq) FROM (SELECT seq FROM records UNION ALL SELECT seq FROM snapshots)"
+# Each by itself: the end of an index. The largest of both together would be looked for in all rows.
+_LAST = """SELECT max(coalesce((SELECT max(seq) FROM records), 0),
+    coalesce((SELECT max(seq) FROM snapshots), 0))"""
 
 T = TypeVar("T")
 
