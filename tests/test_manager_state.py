@@ -291,6 +291,22 @@ class TestProof:
         assert ([1001, 1002], True) == (reads, state.verified)
 
     @virtual
+    async def test_a_stop_in_the_midst_of_proofreading(self) -> None:
+        """Both read back, one after the other: read twice, a sound journal would look damaged."""
+        desk = Desk()
+
+        async def slow(operation: str, number: int) -> None:
+            if operation == "read":
+                await trio.sleep(0.1)
+
+        async with desk.open() as state:
+            state.record(note(1))
+            await state.flush()
+            desk.disk.after = slow
+            await trio.sleep(PROOFREAD_SECS - trio.current_time() + 0.05)
+        assert ("ok: 3 records", True) == (desk.verified, state.verified)
+
+    @virtual
     async def test_a_journal_that_cannot_follow_from_itself_is_damage(self) -> None:
         """Each record whole, but together impossible: an answer to an order never sent."""
         desk = Desk()
