@@ -106,6 +106,7 @@ _PAPER = _SMOKE["venues"]["paper"]
 _BRACKET: dict[str, Any] = {
     **_SMOKE,
     "runtime": {"name": "bracket", "data_dir": FOLDER},
+    "store": {"url": "memory:///journal", "commit_secs": 0.2},
     "risk": {"max_position": {"ETHUSDT.paper": "2.4"}},
     "venues": {
         **_SMOKE["venues"],
