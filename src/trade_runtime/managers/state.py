@@ -351,7 +351,11 @@ async def open_state(
             yield state
     finally:
         with ladder.stage("verify"):
-            await stack.aclose()
+            try:
+                await stack.aclose()
+            except StoreError:  # it could not leave it as it should be; it is closed all the same
+                state.closed = True
+                raise
             state.closed = True
 
 
