@@ -304,7 +304,7 @@ class TestFaults:
         assert "events were dropped" in runtime.report.cache["error"]
 
     @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
-    async def test_the_nth_write_fails(
+    async def test_the_nth_call_fails(
         self, tmp_path: Path, autojump_clock: Clock, lasting: bool
     ) -> None:
         """For n = 1, 2, 3, ... until a run meets no failure: never a wrong stop."""
@@ -316,7 +316,7 @@ class TestFaults:
             report = await self._short_run(world)
             assert (0, "clean") == (report.exit_code, report.outcome), n
             assert report.cache is not None
-            if world.cache.writes < n:
+            if world.cache.calls < n:
                 break
             if report.cache["flushed"]:
                 seqs = list(world.cache.stream)

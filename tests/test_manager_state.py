@@ -30,7 +30,7 @@ from trade_runtime.model.records import (
     TradingHalted,
 )
 from trade_runtime.settings import ShutdownConfig, StoreSettings
-from trade_runtime.stores.memory import MemoryDisk
+from trade_runtime.stores.memory import MemoryDisk, MemoryStore
 
 
 class Desk:
@@ -291,6 +291,45 @@ class TestProof:
 
             state._store.read = read  # type: ignore[method-assign]
         assert ([1001, 1002], True) == (reads, state.verified)
+
+    @virtual
+    async def test_a_stop_in_the_midst_of_proofreading(self) -> None:
+        """Both read back, one after the other: read twice, a sound journal would look damaged."""
+        desk = Desk()
+
+        async def slow(operation: str, number: int) -> None:
+            if operation == "read":
+                await trio.sleep(0.1)
+
+        async with desk.open() as state:
+            state.record(note(1))
+            await state.flush()
+            desk.disk.after = slow
+            await trio.sleep(PROOFREAD_SECS - trio.current_time() + 0.05)
+        assert ("ok: 3 records", True) == (desk.verified, state.verified)
+
+    @virtual
+    async def test_a_store_that_fails_as_it_closes_is_closed(self) -> None:
+        """The stage says what failed; no connection is left that the report would tell of."""
+        disk, ladder = MemoryDisk(), Ladder(ShutdownConfig())
+
+        @asynccontextmanager
+        async def failing() -> AsyncIterator[MemoryStore]:
+            async with disk.store() as store:
+                yield store
+            raise StoreError("the disk is full")
+
+        async with open_state(
+            "test",
+            failing(),
+            StoreSettings(),
+            ladder,
+            TrioClock(),
+            random.Random(1),
+            lambda: RuntimeStopped("test", "clean"),
+        ) as state:
+            state.record(note(1))
+        assert ("failed", True) == (ladder.results[-1].outcome, state.closed)
 
     @virtual
     async def test_a_journal_that_cannot_follow_from_itself_is_damage(self) -> None:

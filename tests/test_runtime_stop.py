@@ -277,6 +277,7 @@ class TestStoreFailures:
         assert {"flushed": False, "verified": False} == {
             key: world.report.state[key] for key in ("flushed", "verified")
         }
+        assert len(world.disk.records) == world.report.state["records"]
 
     @virtual
     async def test_an_order_after_the_failure_is_refused(self, tmp_path: Path) -> None:

@@ -159,6 +159,20 @@ async def test_a_long_run_keeps_a_bounded_disk() -> None:
 
 
 @virtual
+async def test_a_snapshot_is_kept_when_it_is_due() -> None:
+    """However soon after the last: `snapshot_records` says when, not a clock."""
+    desk = Desk()
+    async with desk.open() as state:
+        for round_number in range(3):
+            for number in range(25):
+                state.record(TradingHalted(f"note {number}"))
+            await state.flush()
+            await trio.sleep(0.01)
+            assert 1 + round_number == len(desk.disk.snapshots)
+    assert 3 == len(desk.disk.snapshots)
+
+
+@virtual
 async def test_a_snapshot_that_was_damaged_only_costs_time() -> None:
     """The one before is used, or the records are; a whole reading tells of it."""
     desk = Desk()

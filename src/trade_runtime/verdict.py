@@ -92,7 +92,7 @@ def make_report(runtime: Stopping, *, forced: bool = False) -> StopReport:
         state={
             "flushed": state is not None and state.flushed,
             "verified": state is not None and state.verified,
-            "records": 0 if state is None else state.seq,
+            "records": 0 if state is None else state.durable_seq,
         },
         market_data={
             instrument: attrs.asdict(view.stats)

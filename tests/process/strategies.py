@@ -112,6 +112,16 @@ class Counting(Churn):
         super().on_fill(fill)
 
 
+class Hoarding(Churn):
+    """Churns, and keeps with each fill a state that fills the disk."""
+
+    def on_save(self) -> dict[str, Any]:
+        return {"quotes": self.quotes, "ballast": "x" * 40_000}
+
+    def on_load(self, state: Any) -> None:
+        pass
+
+
 class Bad(Strategy):
     """Rests three entries, then misbehaves in the way and at the place that `how` says."""
 

@@ -24,14 +24,17 @@ class MemoryCache:
         self.tables: dict[str, dict[str, Any]] = {}
         self.stream: dict[int, CacheEntry] = {}
         self.fault = ""
+        self.calls = 0
         self.writes = 0
         self.connected = 0
         self.open = 0
         self.expiry_secs = 0.0
         self.fault_at: int | None = None
-        """The write, counted from 1, that fails, whatever `fault` says."""
+        """The call, a connection or a write, counted from 1, that fails whatever `fault` says."""
         self.lasting = False
         """And every later one."""
+        self.late = False
+        """A write that fails so was done."""
 
     @property
     def plugin(self) -> CachePlugin:
@@ -43,6 +46,7 @@ class MemoryCache:
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[MemoryCache]:
         await self._meet()
+        self._fail_the_nth()
         self.connected += 1
         self.open += 1
         try:
@@ -51,6 +55,7 @@ class MemoryCache:
             self.open -= 1
 
     async def _meet(self) -> None:
+        self.calls += 1
         await trio.lowlevel.checkpoint()
         if self.fault == "frozen":
             await trio.sleep_forever()
@@ -64,13 +69,18 @@ class MemoryCache:
     async def write(self, batch: CacheBatch) -> None:
         await self._meet()
         self.writes += 1
-        if self.fault_at is not None and (
-            self.writes == self.fault_at or (self.lasting and self.writes > self.fault_at)
-        ):
-            raise CacheError("the nth write fails")
+        if not self.late:
+            self._fail_the_nth()
         self._take(batch)
+        self._fail_the_nth()
         if self.fault == "lost":
             await trio.sleep_forever()
+
+    def _fail_the_nth(self) -> None:
+        if self.fault_at is not None and (
+            self.calls == self.fault_at or (self.lasting and self.calls > self.fault_at)
+        ):
+            raise CacheError("the nth call fails")
 
     def _take(self, batch: CacheBatch) -> None:
         self.expiry_secs = batch.expiry_secs

@@ -112,6 +112,9 @@ class StateManager:
         # What was read back so far: its end, and the state that it adds up to.
         self._proof_seq, self._proof_digest, self._proof = 0, GENESIS, self.trading
         self._snapshot_seq = 0
+        self._snapshot_due = trio.Event()
+        self._proving = trio.Lock()
+        """Held by whoever reads back: two at once would fold the same records twice."""
 
     @property
     def seq(self) -> int:
@@ -215,6 +218,8 @@ class StateManager:
         if self.failed is None:
             self.durable_seq = batch[-1].seq
             self.on_durable(self.durable_seq)
+            if self.durable_seq - self._snapshot_seq >= self._settings.snapshot_records:
+                self._snapshot_due.set()
 
     def _fail(self, error: StoreError) -> None:
         if self.failed is None:
@@ -236,14 +241,17 @@ class StateManager:
 
     async def proofread(self) -> None:
         """Read back what was committed, for ever, so that `verify` has only the rest to read; and
-        from time to time keep a snapshot of what it adds up to.
+        keep a snapshot of what it adds up to, whenever one is due.
         """
         while True:
-            await trio.sleep(PROOFREAD_SECS)
+            with trio.move_on_after(PROOFREAD_SECS):
+                await self._snapshot_due.wait()
+            self._snapshot_due = trio.Event()
             try:
-                await self._read_back()
-                if self._proof_seq - self._snapshot_seq >= self._settings.snapshot_records:
-                    await self._keep_snapshot()
+                async with self._proving:
+                    await self._read_back()
+                    if self._proof_seq - self._snapshot_seq >= self._settings.snapshot_records:
+                        await self._keep_snapshot()
             except StoreError as error:
                 self._fail(error)
 
@@ -271,6 +279,10 @@ class StateManager:
             StoreDamaged: the store does not hold what was recorded.
             StoreError: it cannot be read.
         """
+        async with self._proving:
+            await self._prove()
+
+    async def _prove(self) -> None:
         await self._store.check()
         await self._read_back()
         if (self._proof_seq, self._proof_digest) != (self._seq, self._digest):
@@ -278,7 +290,8 @@ class StateManager:
         if self._proof.hash() != self.trading.hash():
             raise StoreDamaged("the journal, read back, does not add up to the state in memory")
         await equal(self._store, self.trading)
-        if self._proof_seq - self._snapshot_seq >= LAST_SNAPSHOT_RECORDS:
+        enough = min(LAST_SNAPSHOT_RECORDS, self._settings.snapshot_records)
+        if self._proof_seq - self._snapshot_seq >= enough:
             await self._keep_snapshot()
 
 
@@ -337,7 +350,11 @@ async def open_state(
             yield state
     finally:
         with ladder.stage("verify"):
-            await stack.aclose()
+            try:
+                await stack.aclose()
+            except StoreError:  # it could not leave it as it should be; it is closed all the same
+                state.closed = True
+                raise
             state.closed = True
 
 

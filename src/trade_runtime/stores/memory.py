@@ -32,6 +32,7 @@ class MemoryDisk:
         snapshots: by `seq`, those that are.
         tabled: the last record that the tables know of.
         tables: by name, the rows by their key.
+        forgotten: a list given here gets the records that are removed, for whoever judges.
         calls: how many operations were begun, over all stores of this disk.
         before: called before an operation has any effect.
         after: called when it has had its effect and is not yet acknowledged.
@@ -41,6 +42,7 @@ class MemoryDisk:
     snapshots: dict[int, Snapshot] = attrs.field(factory=dict)
     tabled: int = 0
     tables: dict[str, dict[Row, Row]] = attrs.field(factory=lambda: {name: {} for name in TABLES})
+    forgotten: list[Record] | None = None
     calls: int = 0
     before: Hook | None = None
     after: Hook | None = None
@@ -51,6 +53,21 @@ class MemoryDisk:
     def last(self) -> int:
         """The number of the last record, which may have been forgotten."""
         return self.records[-1].seq if self.records else max(self.snapshots, default=0)
+
+    @property
+    def ever(self) -> list[Record]:
+        """Every record that ever was durable, as far as those that were removed are kept."""
+        return [*self.forgotten, *self.records] if self.forgotten else self.records
+
+    def copy(self) -> MemoryDisk:
+        """Return a disk that holds the same, is open to nobody, and has no hooks."""
+        return MemoryDisk(
+            list(self.records),
+            dict(self.snapshots),
+            self.tabled,
+            {name: dict(rows) for name, rows in self.tables.items()},
+            None if self.forgotten is None else list(self.forgotten),
+        )
 
     def kill(self) -> None:
         """Let the process that has this disk open be dead: nothing it still does has any effect.
@@ -177,6 +194,8 @@ class MemoryStore:
         number = await self._begin("forget")
         disk = self._disk
         old = sum(1 for record in disk.records[: limit + 1] if record.seq <= through)
+        if disk.forgotten is not None:
+            disk.forgotten += disk.records[: min(old, limit)]
         del disk.records[: min(old, limit)]
         if old <= limit:
             for seq in [seq for seq in disk.snapshots if seq < through]:

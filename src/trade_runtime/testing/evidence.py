@@ -207,7 +207,7 @@ class Evidence:
         """Gather it."""
         evidence = cls(world)
         try:
-            for record in check_chain(world.disk.records):
+            for record in check_chain(world.disk.ever):
                 evidence._take(record, decode(record))
         except StoreDamaged as error:
             evidence.damage = str(error)

@@ -57,7 +57,7 @@ def judge(world: World) -> list[str]:
 
 def _journal(evidence: Evidence) -> list[str]:
     """What is on the disk adds up, and always to the same."""
-    records = evidence.world.disk.records
+    records = evidence.world.disk.ever
     hashes = []
     state = TradingState()
     for _ in range(2):

@@ -71,7 +71,12 @@ DELAY_MS = 60
 
 _SMOKE: dict[str, Any] = {
     "runtime": {"name": "smoke", "data_dir": FOLDER},
-    "store": {"url": "memory:///journal", "commit_secs": 0.2},
+    "store": {
+        "url": "memory:///journal",
+        "commit_secs": 0.2,
+        "snapshot_records": 30,
+        "keep_records": 50,
+    },
     "orders": {"ack_timeout_secs": 0.25, "reconcile_secs": 0.6},
     "protection": {"required": "all", "stop_pct": 0.5, "grace_secs": 0.25},
     "risk": {
@@ -101,6 +106,7 @@ _PAPER = _SMOKE["venues"]["paper"]
 _BRACKET: dict[str, Any] = {
     **_SMOKE,
     "runtime": {"name": "bracket", "data_dir": FOLDER},
+    "store": {"url": "memory:///journal", "commit_secs": 0.2},
     "risk": {"max_position": {"ETHUSDT.paper": "2.4"}},
     "venues": {
         **_SMOKE["venues"],

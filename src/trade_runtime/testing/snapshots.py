@@ -12,6 +12,7 @@ import attrs
 from trade_runtime.lifecycle.report import StopReport
 from trade_runtime.model.ids import ClientOrderId
 from trade_runtime.protocols import Record
+from trade_runtime.stores.memory import MemoryDisk
 from trade_runtime.venues.paper import MemoryRecord, Request
 
 
@@ -69,7 +70,7 @@ class Snapshot:
     Attributes:
         key: a digest of the disk, the exchange and what was under way. Equal keys, equal futures.
         now_ns: the moment.
-        records: what was durable.
+        disk: what was durable.
         record: the exchange's.
         in_flight: requests that had left and not arrived.
         asked: ids of the orders that strategies asked for.
@@ -79,7 +80,7 @@ class Snapshot:
 
     key: str
     now_ns: int
-    records: list[Record]
+    disk: MemoryDisk
     record: MemoryRecord
     in_flight: list[Request]
     asked: dict[ClientOrderId, None]

@@ -64,18 +64,19 @@ def _left_behind(evidence: Evidence, events: list[JournalEvent]) -> Iterator[str
     }
     running: set[StrategyName] = set()
     unknown: dict[StrategyName, Fill] = {}
+    halted = False
     for event in events:
         if isinstance(event, OrderSpec) and not event.protective:
             running.add(event.strategy)
         elif isinstance(event, TradingHalted):
-            break
+            halted = True
         elif isinstance(event, StrategyStopped):
             running.discard(event.strategy)
         elif isinstance(event, StrategySaved):
             unknown.pop(event.strategy, None)
         elif isinstance(event, Fill):
             strategy = _whose(evidence, event)
-            if strategy in running & counting:
+            if strategy in running & counting and not halted:
                 unknown.setdefault(strategy, event)
     for strategy, fill in unknown.items():
         yield f"12: fill {fill.trade_id} of {strategy} is durable without the state that knows it"

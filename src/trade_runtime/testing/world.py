@@ -176,7 +176,7 @@ class World:
         self.scenario = scenario
         self.seed = seed
         self.market: Market = scenario.market(seed)
-        self.disk = MemoryDisk()
+        self.disk = MemoryDisk(forgotten=[])
         self.record = MemoryRecord()
         self.asked: dict[ClientOrderId, None] = {}
         self.notes: list[Note] = []
@@ -186,7 +186,7 @@ class World:
         self._late: list[tuple[float, Request]] = []
         self._digests = Digests()
         if before is not None:
-            self.disk.records = list(before.records)
+            self.disk = before.disk.copy()
             self.record = copy_of(before.record)
             self.asked = dict(before.asked)
             self.notes = list(before.notes)
@@ -233,15 +233,14 @@ class World:
 
     def begin_life(self) -> Life:
         """Note that a runtime begins."""
-        life = Life(len(self.lives), self.clock.now_ns(), len(self.disk.records))
+        life = Life(len(self.lives), self.clock.now_ns(), self.disk.last)
         self.lives.append(life)
         return life
 
     def note(self, what: str, order_id: ClientOrderId = NO_ORDER) -> None:
         """Note what is seen at the border of the runtime."""
         life = len(self.lives) - 1
-        durable = len(self.disk.records)
-        self.notes.append(Note(self.clock.now_ns(), life, what, order_id, durable))
+        self.notes.append(Note(self.clock.now_ns(), life, what, order_id, self.disk.last))
 
     async def deliver_late(self) -> None:
         """Let requests of the last life arrive that were still under way when this one began."""
@@ -295,16 +294,23 @@ class World:
     # --- what a crash would leave -----------------------------------------------------------------
 
     @property
-    def version(self) -> tuple[int, int, int]:
+    def version(self) -> tuple[object, ...]:
         """Changes whenever the disk, the exchange or the wire does."""
         flying = 0 if self.venue is None else len(self.venue.in_flight())
-        return len(self.disk.records), len(self.record.history), flying
+        return *self._disk_marks, len(self.record.history), flying
+
+    @property
+    def _disk_marks(self) -> tuple[int, ...]:
+        disk = self.disk
+        first = disk.records[0].seq if disk.records else 0
+        return disk.last, first, disk.tabled, *disk.snapshots
 
     def key(self) -> str:
         """Return a digest of the disk, the exchange and what is under way."""
         flying = [] if self.venue is None else self.venue.in_flight()
         wire = [f"{r.client_order_id} {r.order is None} {r.amend}" for r in flying]
-        return self._digests.of(self.disk.records, self.record, wire)
+        wire.append(f"{self._disk_marks}")
+        return self._digests.of(self.disk.ever, self.record, wire)
 
     def snapshot(self) -> Snapshot:
         """Return what a crash at this moment would leave."""
@@ -315,7 +321,7 @@ class World:
         return Snapshot(
             key=self.key(),
             now_ns=now_ns,
-            records=list(self.disk.records),
+            disk=self.disk.copy(),
             record=copy_of(self.record),
             in_flight=[] if self.venue is None else self.venue.in_flight(),
             asked=dict(self.asked),
