@@ -68,6 +68,7 @@ async def _check_tables(open_store: OpenAgain, written: list[Record]) -> list[Re
     held = [("s", "X.v", Decimal(number), Decimal("0.1"), ZERO, "{}", number) for number in (1, 2)]
     more = make_records(last + 1, 4)
     async with open_store(False) as store:
+        assert not store.ownership.lost, "what was just opened is owned"
         assert await store.tabled() == 0, "no rows were written yet"
         await store.append(more[:2], {"fills": rows[:5], "positions": held[:1]})
         await store.append(more[2:3], None)
