@@ -36,7 +36,7 @@ from trade_runtime.managers.journal import replay
 from trade_runtime.managers.tables import prove
 from trade_runtime.model.events import Fill
 from trade_runtime.plugins import Plugins
-from trade_runtime.protocols import Record
+from trade_runtime.protocols import Ownership, Record
 from trade_runtime.stores.postgresql import link as link_module
 from trade_runtime.stores.postgresql import store as store_module
 from trade_runtime.stores.postgresql.address import read_address
@@ -287,6 +287,8 @@ async def test_a_write_names_its_token(desk: Desk) -> None:
     """Taken over in the moment before, long before any renewal: nothing of it is written."""
     async with desk.open(lease_secs=600) as store:
         await store.append(chained(1, 1))
+        held = store.ownership
+        assert (int, False) == (type(held.token), held.lost)
         await query(
             desk.url,
             "UPDATE trade_runtime.leases SET token = token + 1, pid = 4711, host = 'elsewhere'",
@@ -294,7 +296,9 @@ async def test_a_write_names_its_token(desk: Desk) -> None:
         )
         with pytest.raises(StoreFenced, match=r"taken over .* pid 4711 on host elsewhere"):
             await store.append(chained(2, 1))
+        assert Ownership(held.token, lost=True) == store.ownership
     async with desk.open(read_only=True) as reader:
+        assert Ownership() == reader.ownership
         assert 1 == len(await read_all(reader))
 
 

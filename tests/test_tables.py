@@ -21,11 +21,14 @@ from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.state import StateManager, open_state
 from trade_runtime.managers.tables import prove
 from trade_runtime.model.events import Fill
+from trade_runtime.model.ids import Currency, VenueName
 from trade_runtime.model.orders import OrderSpec
-from trade_runtime.model.records import JournalEvent, RuntimeStopped
+from trade_runtime.model.records import BalancesTold, JournalEvent, RuntimeStopped
 from trade_runtime.model.tables import TABLES
 from trade_runtime.settings import ShutdownConfig, StoreSettings
 from trade_runtime.stores.sqlite.files import create_journal
+
+PAPER, ETHER, USDT = VenueName("paper"), Currency("ETH"), Currency("USDT")
 
 
 @asynccontextmanager
@@ -59,6 +62,9 @@ def edit(folder: Path, statement: str) -> None:
 async def run(folder: Path, seed: int) -> list[JournalEvent]:
     """Record all of a run, in batches, in two lives."""
     events = history(folder, Anything, seed)
+    for number, amount in enumerate(("1.5", "2.50", "0")):
+        told = BalancesTold(PAPER, {ETHER: Decimal(amount), USDT: Decimal(7)}, number)
+        events.insert(100 * number + 100, told)
     for half in (events[: len(events) // 2], events[len(events) // 2 :]):
         async with opened(folder) as state:
             for number, event in enumerate(half):
@@ -88,6 +94,9 @@ async def test_the_tables_say_what_the_records_say(tmp_path: Path) -> None:
             Decimal(str(quantity)),
             Decimal(str(realised)),
         )
+    assert [("paper", "ETH", "0", 2), ("paper", "USDT", "7", 2)] == select(
+        tmp_path, "SELECT * FROM balances ORDER BY currency"
+    )
     live = {order.id for order in found.state.live()}
     assert live == {
         one for (one,) in select(tmp_path, "SELECT client_order_id FROM orders WHERE live")
@@ -100,6 +109,7 @@ async def test_the_tables_say_what_the_records_say(tmp_path: Path) -> None:
         ("UPDATE fills SET price = '1'", "table fills: the row of .* price is 1, not "),
         ("UPDATE orders SET state = 'open'", "table orders: the row of .* state is open, not "),
         ("UPDATE positions SET quantity = '7.5'", "table positions: .* quantity is 7.5, not "),
+        ("UPDATE balances SET total = '8'", "table balances: .* total is 8, not "),
         ("DELETE FROM fills", "table fills: .* it is missing"),
     ],
 )

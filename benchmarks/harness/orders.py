@@ -21,6 +21,7 @@ from trade_runtime.model.tables import Rows
 from trade_runtime.protocols import (
     Capabilities,
     Environment,
+    Ownership,
     Record,
     Store,
     StorePlugin,
@@ -142,6 +143,11 @@ class NotingStore:
         self.tabled, self.find, self.rows = store.tabled, store.find, store.rows
         self._store = store
         self._batches = batches
+
+    @property
+    def ownership(self) -> Ownership:
+        """That of the store."""
+        return self._store.ownership
 
     async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
         """Hand on, and remember."""

@@ -52,6 +52,13 @@ class VenueRefused(VenueError):
     """The venue took the request and refused it; the text is the venue's own reason."""
 
 
+class VenueDisagrees(VenueError):
+    """A venue tells what nothing in the journal explains: it is not safe to trade. Exit code 4.
+
+    The message says what, and how to see and adopt it.
+    """
+
+
 class StoreError(TradeRuntimeError):
     """A store could not do its work now: locked by another owner, full, read-only. Exit code 3."""
 

@@ -107,6 +107,7 @@ def make_report(runtime: Stopping, *, forced: bool = False) -> StopReport:
         error="" if runtime.error is None else f"{type(runtime.error).__name__}: {runtime.error}",
         latch=latch(runtime),
         cache=None if runtime.cache is None else runtime.cache.report(),
+        owner=None if state is None else attrs.asdict(state.ownership),
     )
 
 

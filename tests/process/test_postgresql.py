@@ -162,4 +162,6 @@ def test_an_owner_that_was_replaced_stops_and_says_why(world: World) -> None:
         run.send(signal.SIGSTOP)
         trio.run(replace, run)
     assert "was taken over" in run.report()["reason"]
+    owner = run.report()["owner"]
+    assert (True, int) == (owner["lost"], type(owner["token"]))
     judge.check_crash(world, run)

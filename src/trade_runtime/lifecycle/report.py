@@ -53,6 +53,7 @@ class StopReport:
         error: what failed, where a part of the runtime did.
         cache: where one is configured: `flushed`, `spooled`, `error`; or None.
         latch: what restricts trading until somebody resumes it: mode, reason, by; or None.
+        owner: of the journal: `token`, `lost`; or None where it was never opened.
     """
 
     runtime: str
@@ -73,6 +74,7 @@ class StopReport:
     error: str = ""
     latch: Mapping[str, str] | None = None
     cache: Mapping[str, Any] | None = None
+    owner: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values, `schema` first."""

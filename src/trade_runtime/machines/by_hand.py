@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import ClientOrderId
 from trade_runtime.model.orders import Side
-from trade_runtime.model.records import PositionAdjusted, Reconciled, StrategySaved
+from trade_runtime.model.records import (
+    LatchCleared,
+    LatchSet,
+    PositionAdjusted,
+    Reconciled,
+    StrategySaved,
+)
 
 if TYPE_CHECKING:
     from trade_runtime.machines.trading_state import TradingState
@@ -44,8 +50,19 @@ def _reconciled(state: TradingState, event: Reconciled) -> None:
     state.intents = max(state.intents, event.intents)
 
 
+def _latch_set(state: TradingState, event: LatchSet) -> None:
+    state.latch = event
+
+
+def _latch_cleared(state: TradingState, event: LatchCleared) -> None:
+    state.latch = None
+    state.profits.begin_anew()
+
+
 HANDLERS: Final[dict[type, Callable[[Any, Any], None]]] = {
     StrategySaved: _saved,
     PositionAdjusted: _adjusted,
     Reconciled: _reconciled,
+    LatchSet: _latch_set,
+    LatchCleared: _latch_cleared,
 }

@@ -24,8 +24,10 @@ from trade_runtime.model.ids import (
 from trade_runtime.model.orders import OrderSpec
 from trade_runtime.model.records import (
     AmendRequested,
+    BalancesTold,
     InstrumentListed,
     LatchSet,
+    OthersHold,
     ProfitMarked,
     StrategySaved,
 )
@@ -124,6 +126,13 @@ class MemoryImage(msgspec.Struct, frozen=True):
     behind: int
 
 
+class AccountsImage(msgspec.Struct, frozen=True):
+    """What the venues told of their accounts."""
+
+    balances: list[BalancesTold] = []
+    others: list[OthersHold] = []
+
+
 class StateImage(msgspec.Struct, frozen=True):
     """A trading state."""
 
@@ -139,3 +148,4 @@ class StateImage(msgspec.Struct, frozen=True):
     stop_price: list[tuple[StrategyName, InstrumentId, Decimal]]
     declared: list[tuple[StrategyName, InstrumentId, Decimal]]
     memories: list[MemoryImage] = []
+    accounts: AccountsImage = AccountsImage()

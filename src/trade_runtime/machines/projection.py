@@ -1,7 +1,7 @@
 """What the records change in the tables that people query.
 
-A fold beside the trading state: it notes which orders and positions an event changed, and gives
-their rows as they then stand, once for many events.
+A fold beside the trading state: it notes which orders, positions and balances an event changed,
+and gives their rows as they then stand, once for many events.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.order import Order
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, VenueName
 from trade_runtime.model.instrument import text
-from trade_runtime.model.records import JournalEvent, PositionAdjusted, RuntimeStarted
-from trade_runtime.model.tables import FILLS, ORDERS, POSITIONS, Row, Rows
+from trade_runtime.model.records import BalancesTold, JournalEvent, PositionAdjusted, RuntimeStarted
+from trade_runtime.model.tables import BALANCES, FILLS, ORDERS, POSITIONS, Row, Rows
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,6 +34,7 @@ class Projection:
         self._orders: dict[ClientOrderId, Order] = {}
         self._positions: dict[tuple[StrategyName, InstrumentId], Position] = {}
         self._fills: list[Row] = []
+        self._balances: dict[VenueName, BalancesTold] = {}
         trading.on_fill = self._filled
 
     def note(self, event: JournalEvent, order: Order | None) -> None:
@@ -45,6 +46,8 @@ class Projection:
         elif type(event) is PositionAdjusted:
             key = event.strategy, event.instrument
             self._positions[key] = self._trading.ledger.position(*key)
+        elif type(event) is BalancesTold:
+            self._balances[event.venue] = event
 
     def _filled(self, fill: Fill, order: Order, position: Position, realised: Decimal) -> None:
         self._positions[position.strategy, position.instrument] = position
@@ -53,10 +56,12 @@ class Projection:
     def changed(self) -> tuple[Rows, list[Order]]:
         """Return the rows of all that changed, and the orders among it, and begin anew."""
         orders, positions, fills = self._orders, self._positions, self._fills
+        balances, self._balances = self._balances, {}
         rows: Rows = {
             ORDERS.name: [order_row(order) for order in orders.values()],
             FILLS.name: fills,
             POSITIONS.name: [position_row(position) for position in positions.values()],
+            BALANCES.name: [row for told in balances.values() for row in balance_rows(told)],
         }
         self._orders, self._positions, self._fills = {}, {}, []
         return rows, list(orders.values())
@@ -118,3 +123,8 @@ def position_row(position: Position) -> Row:
         _encode({currency: text(fee) for currency, fee in position.fees.items()}).decode(),
         position.opened_ns,
     )
+
+
+def balance_rows(told: BalancesTold) -> list[Row]:
+    """Return the rows of what a venue told of its account."""
+    return [(told.venue, currency, total, told.ts_ns) for currency, total in told.balances.items()]

@@ -12,7 +12,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, ClassVar
 
-from trade_runtime.machines import amends, by_hand
+from trade_runtime.machines import accounts, amends, by_hand
 from trade_runtime.machines.exposure import Exposure
 from trade_runtime.machines.images import PositionImage, StateImage
 from trade_runtime.machines.ledger import Ledger, Position
@@ -43,7 +43,6 @@ from trade_runtime.model.records import (
     CancelRequested,
     InstrumentListed,
     JournalEvent,
-    LatchCleared,
     LatchSet,
     OrderDropped,
     OrderReleased,
@@ -89,6 +88,8 @@ class TradingState:
         """What the limits on losses count from."""
         self.memories = Memories()
         """What strategies saved."""
+        self.accounts = accounts.Accounts()
+        """What the venues say that the accounts hold."""
 
     def apply(self, event: JournalEvent) -> Order | None:
         """Fold an event in; return the order it is about, if it is about one that is in mind.
@@ -150,6 +151,7 @@ class TradingState:
             stop_price=[(*key, price) for key, price in self.stop_price.items()],
             declared=[(*key, quantity) for key, quantity in self.declared.items()],
             memories=self.memories.image(),
+            accounts=self.accounts.image(),
         )
 
     @classmethod
@@ -176,6 +178,7 @@ class TradingState:
         state.stop_price = {(s, i): price for s, i, price in image.stop_price}
         state.declared = {(s, i): quantity for s, i, quantity in image.declared}
         state.memories = Memories.of(image.memories)
+        state.accounts = accounts.Accounts.of(image.accounts)
         return state
 
     def hash(self) -> str:
@@ -191,6 +194,7 @@ class TradingState:
             fees = sorted(p.fees.items())
             lines.append(f"{p!r} {p.realised} {fees} {p.opened_ns}")
         lines += [f"{self.latch}", *self.profits.lines(), *self.memories.lines()]
+        lines += self.accounts.lines()
         return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     def _started(self, event: RuntimeStarted) -> None:
@@ -202,13 +206,6 @@ class TradingState:
 
     def _stopped(self, event: RuntimeStopped) -> None:
         self.clean = True
-
-    def _latch_set(self, event: LatchSet) -> None:
-        self.latch = event
-
-    def _latch_cleared(self, event: LatchCleared) -> None:
-        self.latch = None
-        self.profits.begin_anew()
 
     def _listed(self, event: InstrumentListed) -> None:
         self.profits.listed[event.instrument] = event
@@ -356,6 +353,10 @@ class TradingState:
         self.exposure.order_changed(order)
         self.index.changed(order)
 
+    def never_intended(self, order_id: ClientOrderId) -> bool:
+        """Whether an id of ours is of an order that the journal never had an intent of."""
+        return int(order_id.rpartition("-")[2], 36) > self.intents
+
     def knows_fill(self, fill: Fill) -> bool:
         """Whether a fill was booked: by its order, or because its order is settled and gone.
 
@@ -365,8 +366,7 @@ class TradingState:
         order = self.orders.get(fill.client_order_id)
         if order is not None:
             return fill.trade_id in order.trade_ids
-        number = int(fill.client_order_id.rpartition("-")[2], 36)
-        if number > self.intents:
+        if self.never_intended(fill.client_order_id):
             raise InvalidTransition(
                 f"the venue filled order {fill.client_order_id}, of which no intent is recorded"
             )
@@ -391,9 +391,8 @@ class TradingState:
         TradingHalted: _told,
         StrategyStopped: _told,
         **by_hand.HANDLERS,
+        **accounts.HANDLERS,
         RuntimeStopped: _stopped,
-        LatchSet: _latch_set,
-        LatchCleared: _latch_cleared,
         InstrumentListed: _listed,
         ProfitMarked: _marked,
     }

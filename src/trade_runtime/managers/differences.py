@@ -16,8 +16,8 @@ from trade_runtime.errors import VenueError
 from trade_runtime.machines.journal import read_event
 from trade_runtime.machines.order import OrderState
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.account import QUERY_TIMEOUT_SECS
 from trade_runtime.managers.journal import READ_BATCH
-from trade_runtime.managers.reconcile import QUERY_TIMEOUT_SECS
 from trade_runtime.model.events import Fill, OrderClosed
 from trade_runtime.model.ids import (
     ClientOrderId,

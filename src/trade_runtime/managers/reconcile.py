@@ -16,9 +16,11 @@ import trio
 
 from trade_runtime.errors import VenueError
 from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.managers.account import FILL_LOOKBACK_NS, Account, ask, stranger
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.events import (
     AmendRejected,
+    Fill,
     OrderAccepted,
     OrderAmended,
     OrderClosed,
@@ -33,15 +35,11 @@ log = structlog.get_logger("reconcile")
 
 T = TypeVar("T")
 
-QUERY_TIMEOUT_SECS = 2.0
-"""How long one query of a venue may take."""
-
-FILL_LOOKBACK_NS = 120 * 10**9
-"""How far before the latest known fill others are asked for: one may have been told out of
-order."""
-
 DOUBT_RETRY_SECS = 0.25
 """How soon an order in doubt is asked about again."""
+
+LOOKS = 3
+"""How often in a row a difference has to be found to be one."""
 
 _PASSIVE_TYPES = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 
@@ -52,6 +50,7 @@ class Reconciler:
     Args:
         name: of the venue.
         venue: the venue.
+        account: what it says of that, too.
         orders: where what it says goes.
         settings: how often.
         clock: for events that a query brings.
@@ -61,20 +60,25 @@ class Reconciler:
         self,
         name: VenueName,
         venue: Venue,
+        account: Account,
         orders: OrderManager,
         settings: OrderSettings,
         clock: Clock,
     ) -> None:
         self.ready = trio.Event()
-        """The venue and the journal agreed once since the start."""
+        """Once since the start, nothing was in doubt: they agree, or it is known where not."""
+        self.unexplained: list[str] = []
+        """Why it is not safe to trade: what the venue said at the start, and nothing explains."""
         self.foreign: dict[str, OrderReport] = {}
         """Orders on this account that are not ours, as of the last reconcile."""
         self._name = name
         self._venue = venue
+        self._account = account
         self._orders = orders
         self._settings = settings
         self._clock = clock
         self._done = 0
+        self._seen = 0
         self._wanted = trio.Event()
         self._opened_at = trio.current_time()
 
@@ -96,16 +100,51 @@ class Reconciler:
             self._wanted = trio.Event()
             try:
                 await self.reconcile()
+                agree = self.ready.is_set() or await self._explain()
             except VenueError:
                 self._wanted.set()
                 raise
             self._done += 1
-            if not self.ready.is_set() and not self._unknown():
+            await self._account.note_balances()
+            if agree:
                 self.ready.set()
-                log.info("Journal and venue agree", venue=self._name)
-            elif not self.ready.is_set():
+            else:
                 self._wanted.set()
                 await trio.sleep(DOUBT_RETRY_SECS)
+
+    async def _explain(self) -> bool:
+        """See whether all that the venue says is explained; return whether that is settled.
+
+        A fill between two answers of the venue is no difference: only what is the same in several
+        looks, while nothing filled, counts.
+
+        Raises:
+            VenueError: the venue did not answer.
+        """
+        trading = self._orders.trading
+        if self._unknown():
+            return False
+        before = trading.fills
+        held = await self._account.positions()
+        strange = self._account.strange(await self._book_fills())
+        found = [stranger(fill) for fill in strange]
+        if held is not None:
+            found += await self._account.changed(held, strange)
+        if trading.fills != before or self._unknown():
+            return False
+        if found:
+            self._seen = self._seen + 1 if found == self.unexplained else 1
+            self.unexplained = found
+            return self._seen >= LOOKS
+        self.unexplained = []
+        if held is not None:
+            self._account.agreed(self._account.beyond(held))
+        log.info("Journal and venue agree", venue=self._name)
+        return True
+
+    async def note_balances(self) -> None:
+        """Record what the venue says of balances, where it is new."""
+        await self._account.note_balances()
 
     def worked(self) -> bool:
         """Whether a reconcile has succeeded since this was last asked."""
@@ -230,11 +269,12 @@ class Reconciler:
         if report.type not in _PASSIVE_TYPES:
             self._venue.cancel(report.client_order_id)
 
-    async def _book_fills(self) -> None:
+    async def _book_fills(self) -> Sequence[Fill]:
         last = self._orders.trading.last_fill_ns.get(self._name, 0)
         fills = await self._query(partial(self._venue.fills, max(last - FILL_LOOKBACK_NS, 0)))
         for fill in fills:
             self._orders.on_event(fill)
+        return fills
 
     def _doubtful(self) -> list[Order]:
         doubts = self._orders.in_doubt
@@ -252,6 +292,4 @@ class Reconciler:
         )
 
     async def _query(self, query: Callable[[], Awaitable[T]]) -> T:
-        with trio.move_on_after(QUERY_TIMEOUT_SECS):
-            return await query()
-        raise VenueError(f"venue {self._name!r} gave no answer within {QUERY_TIMEOUT_SECS} s")
+        return await ask(self._name, query)

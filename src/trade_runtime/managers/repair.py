@@ -20,6 +20,7 @@ import trio
 from trade_runtime.errors import StoreError, VenueDown, VenueError
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.account import Account
 from trade_runtime.managers.differences import Difference, Finder, Past
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.outcomes import Journal
@@ -194,7 +195,8 @@ async def repair(
     guard = ProtectionGuard(orders, settings.protection, settings.risk, clock)
     plan = Plan()
     for name, venue in mute.items():
-        reconciler = Reconciler(name, venue, orders, settings.orders, clock)
+        account = Account(name, venue, journal, clock, compares=False)
+        reconciler = Reconciler(name, venue, account, orders, settings.orders, clock)
         await _settle(reconciler)
         plan.foreign += reconciler.foreign.values()
     plan.fills = [
@@ -215,8 +217,14 @@ async def repair(
             for event in difference.accept:
                 journal.record(event)
             difference.accepted = bool(difference.accept)
+    if plan.agrees:
+        for name, real in venues.items():
+            account = Account(name, real, journal, clock)
+            held = await account.positions()
+            if held is not None:
+                account.agreed(account.beyond(held))
     accepted = any(difference.accepted for difference in plan.differences)
-    go_on_from = highest + ID_GAP if accepted and highest else 0
+    go_on_from = highest + ID_GAP if accept and highest else 0
     journal.record(Reconciled(by, reason, accepted, go_on_from))
     plan.bare = [cover for cover in guard.covers() if not cover.plan.covered]
     plan.records = journal.seq

@@ -31,7 +31,7 @@ from trade_runtime.managers.journal import fold, replay
 from trade_runtime.managers.tables import equal, remake
 from trade_runtime.model.records import JournalEvent, RuntimeStarted, RuntimeStopped
 from trade_runtime.model.tables import Rows
-from trade_runtime.protocols import Clock, Record, Store
+from trade_runtime.protocols import Clock, Ownership, Record, Store
 from trade_runtime.settings import StoreSettings
 from trade_runtime.version import __version__
 
@@ -120,6 +120,11 @@ class StateManager:
     def seq(self) -> int:
         """The number of the last record, which may still wait for its commit."""
         return self._seq
+
+    @property
+    def ownership(self) -> Ownership:
+        """How the store is owned, as far as that is known here."""
+        return self._store.ownership
 
     @property
     def backlog(self) -> int:

@@ -10,11 +10,11 @@ import trio
 
 from trade_runtime.errors import StoreDamaged
 from trade_runtime.machines.order import Order
-from trade_runtime.machines.projection import Projection, order_row, position_row
+from trade_runtime.machines.projection import Projection, balance_rows, order_row, position_row
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.journal import JournalReader, reader
 from trade_runtime.model.ids import ClientOrderId
-from trade_runtime.model.tables import FILLS, ORDERS, POSITIONS, Row, Table, Value
+from trade_runtime.model.tables import BALANCES, FILLS, ORDERS, POSITIONS, Row, Table, Value
 from trade_runtime.protocols import Store
 
 log = structlog.get_logger("state")
@@ -75,7 +75,7 @@ async def prove(store: Store) -> tuple[JournalReader, bool]:
 
 
 async def equal(store: Store, state: TradingState) -> None:
-    """Hold the rows of the orders in mind, and of all positions, against a state.
+    """Hold the rows of the orders in mind, and of all positions and balances, against a state.
 
     Raises:
         StoreDamaged: one is another, or is missing.
@@ -84,6 +84,8 @@ async def equal(store: Store, state: TradingState) -> None:
     await _equal(store, ORDERS, [order_row(order) for order in state.orders.values()])
     traded = [position_row(position) for position in state.ledger if position.fees]
     await _equal(store, POSITIONS, traded)
+    told = state.accounts.balances.values()
+    await _equal(store, BALANCES, [row for one in told for row in balance_rows(one)])
 
 
 async def _equal(store: Store, table: Table, wanted: Sequence[Row]) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 import structlog
 import trio
 
-from trade_runtime.errors import VenueError
+from trade_runtime.errors import VenueDisagrees, VenueError
 from trade_runtime.lifecycle.ladder import Ladder, StageResult
 from trade_runtime.lifecycle.layer import open_layer
 from trade_runtime.lifecycle.supervision import supervise
 from trade_runtime.machines.alarms import NEVER, Alarms
 from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.managers.account import Account, told
 from trade_runtime.managers.closing import Closer
 from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager
@@ -44,6 +45,10 @@ NAP_NS = 1_000_000_000
 AFTER_SECS = 4e-10
 """What is due in a nanosecond comes after the market's and the venue's events of it: a little
 later, by less than half a nanosecond."""
+
+BALANCES_SECS = 0.5
+"""How long the balances may take at the stop; those of the last reconcile stand where they are
+late."""
 
 STOP_RETRY_SECS = 0.25
 """How soon, in the stages of the stop, what has no answer is asked for again."""
@@ -80,11 +85,14 @@ class Trading:
         """Return when every venue has agreed with the journal.
 
         Raises:
-            VenueError: one did not in time; it is not safe to trade.
+            VenueDisagrees: one tells what nothing explains; it is not safe to trade.
+            VenueError: one did not agree in time; neither is it.
         """
         with trio.move_on_after(RECOVERY_TIMEOUT_SECS):
-            for reconciler in self.reconcilers.values():
+            for name, reconciler in self.reconcilers.items():
                 await reconciler.ready.wait()
+                if reconciler.unexplained:
+                    raise VenueDisagrees(told(name, reconciler.unexplained))
             return
         late = [name for name, r in self.reconcilers.items() if not r.ready.is_set()]
         raise VenueError(
@@ -180,6 +188,15 @@ class Trading:
             if leaving:
                 result.fail(f"stops that nothing needs may rest: {_some(leaving)}")
 
+    async def note_balances(self) -> None:
+        """Record what the venues say of balances, where it is new; in what is left of the stage's
+        time, of which it takes half at the most.
+        """
+        left = trio.current_effective_deadline() - trio.current_time()
+        with trio.move_on_after(min(BALANCES_SECS, left / 2)):
+            for reconciler in self.reconcilers.values():
+                await reconciler.note_balances()
+
     @staticmethod
     def _to_be_placed(cover: Cover, problems: Mapping[Key, str], overlaps: Counter[Key]) -> bool:
         if cover.plan.overlaps:
@@ -241,7 +258,9 @@ async def open_orders(
     closer = Closer(orders)
     watch = RiskWatch(settings.risk, orders, prices, state, env.clock)
     reconcilers = {
-        name: Reconciler(name, venue, orders, settings.orders, env.clock)
+        name: Reconciler(
+            name, venue, Account(name, venue, state, env.clock), orders, settings.orders, env.clock
+        )
         for name, venue in venues.trading.items()
     }
     trading = Trading(orders, guard, reconcilers)
@@ -257,6 +276,7 @@ async def open_orders(
         if settings.shutdown.verify_stop_losses and settings.protection.required != "off":
             with ladder.stage("protect") as result:
                 await trading.protect_positions(result)
+                await trading.note_balances()
         else:
             ladder.skip("protect", "switched off by the configuration")
 

@@ -22,6 +22,7 @@ from trade_runtime.model.ids import (
     InstrumentId,
     StrategyName,
     TradeId,
+    VenueName,
 )
 from trade_runtime.model.orders import OrderSpec
 
@@ -217,6 +218,34 @@ class Reconciled(msgspec.Struct, frozen=True, gc=False):
     intents: int
 
 
+class BalancesTold(msgspec.Struct, frozen=True, gc=False):
+    """What a venue told of the account that was not told before.
+
+    Attributes:
+        venue: which.
+        balances: by currency, free and locked, whoever's they are.
+        ts_ns: when it was told, by our clock.
+    """
+
+    venue: VenueName
+    balances: dict[Currency, Decimal]
+    ts_ns: int
+
+
+class OthersHold(msgspec.Struct, frozen=True, gc=False):
+    """What an account held that is not from our fills, when journal and venue agreed at a start.
+
+    Attributes:
+        venue: which.
+        quantities: by instrument, signed; those that are not 0.
+        ts_ns: when it was told, by our clock.
+    """
+
+    venue: VenueName
+    quantities: dict[InstrumentId, Decimal]
+    ts_ns: int
+
+
 class RuntimeStopped(msgspec.Struct, frozen=True, gc=False):
     """The process gave the journal up, in order; the report of the stop has the details."""
 
@@ -249,6 +278,8 @@ JournalEvent = (
     | StrategySaved
     | PositionAdjusted
     | Reconciled
+    | BalancesTold
+    | OthersHold
     | RuntimeStopped
 )
 
@@ -277,6 +308,8 @@ KINDS: dict[type, str] = {
     StrategySaved: "strategy_state",
     PositionAdjusted: "adjusted",
     Reconciled: "reconciled",
+    BalancesTold: "balances",
+    OthersHold: "others",
     RuntimeStopped: "stop",
 }
 """The `kind` of a journal record by the class of its payload."""

@@ -112,4 +112,15 @@ POSITIONS = Table(
     key=2,
 )
 
-TABLES: Mapping[str, Table] = {one.name: one for one in (ORDERS, FILLS, POSITIONS)}
+BALANCES = Table(
+    "balances",
+    (
+        Column("venue"),
+        Column("currency"),
+        Column("total", "decimal"),
+        Column("told_ns", "integer"),
+    ),
+    key=2,
+)
+
+TABLES: Mapping[str, Table] = {one.name: one for one in (ORDERS, FILLS, POSITIONS, BALANCES)}

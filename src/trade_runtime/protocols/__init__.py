@@ -40,6 +40,7 @@ from trade_runtime.protocols.market import (
 from trade_runtime.protocols.store import (
     OpenStore,
     Owner,
+    Ownership,
     Record,
     Snapshot,
     Store,
@@ -82,6 +83,7 @@ __all__ = [
     "OpenStore",
     "OrderEntry",
     "Owner",
+    "Ownership",
     "ReadHistory",
     "Record",
     "Simulated",

@@ -66,8 +66,26 @@ class Owner:
     standby: bool = False
 
 
+@attrs.frozen
+class Ownership:
+    """How a store is owned by who has it open.
+
+    Attributes:
+        token: what each write names, larger with each owner; None where an operating-system lock
+            holds the store, or it is open for reading.
+        lost: another took the store over; nothing of this owner is written any more.
+    """
+
+    token: int | None = None
+    lost: bool = False
+
+
 class Store(Protocol):
     """Keeps the journal. It is held by one owner at a time."""
+
+    @property
+    def ownership(self) -> Ownership:
+        """How it is owned, as far as that is known here; never asks."""
 
     async def read(self, after: int, limit: int) -> Sequence[Record]:
         """Return up to `limit` records with `seq > after`, in order.

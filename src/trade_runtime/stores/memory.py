@@ -16,7 +16,15 @@ import trio
 
 from trade_runtime.errors import StoreBusy, StoreDamaged, StoreError
 from trade_runtime.model.tables import TABLES, Row, Rows, Table
-from trade_runtime.protocols import Environment, Owner, Record, Snapshot, Store, StorePlugin
+from trade_runtime.protocols import (
+    Environment,
+    Owner,
+    Ownership,
+    Record,
+    Snapshot,
+    Store,
+    StorePlugin,
+)
 
 Hook = Callable[[str, int], Awaitable[None]]
 """Called with the operation (the store's method) and its number, counted from 1 over all of them.
@@ -112,6 +120,11 @@ class MemoryStore:
         self._disk = disk
         self._read_only = read_only
         self._life = disk.life
+
+    @property
+    def ownership(self) -> Ownership:
+        """Its owner is a part of this process: no token, and never lost."""
+        return Ownership()
 
     async def read(self, after: int, limit: int) -> Sequence[Record]:
         """Return up to `limit` records with `seq > after`, in order."""

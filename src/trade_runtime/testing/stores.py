@@ -19,7 +19,7 @@ import trio
 
 from trade_runtime.errors import StoreBusy, StoreError
 from trade_runtime.model.orders import ZERO
-from trade_runtime.model.tables import FILLS, ORDERS, POSITIONS, Row, Table
+from trade_runtime.model.tables import BALANCES, FILLS, ORDERS, POSITIONS, Row, Table
 from trade_runtime.protocols import Record, Snapshot, Store
 
 OpenAgain = Callable[[bool], AbstractAsyncContextManager[Store]]
@@ -68,11 +68,13 @@ async def _check_tables(open_store: OpenAgain, written: list[Record]) -> list[Re
     held = [("s", "X.v", Decimal(number), Decimal("0.1"), ZERO, "{}", number) for number in (1, 2)]
     more = make_records(last + 1, 4)
     async with open_store(False) as store:
+        assert not store.ownership.lost, "what was just opened is owned"
         assert await store.tabled() == 0, "no rows were written yet"
         await store.append(more[:2], {"fills": rows[:5], "positions": held[:1]})
         await store.append(more[2:3], None)
         assert await store.tabled() == last + 2, "records without rows leave the tables behind"
-        await store.append(more[3:], {"fills": rows[4:], "positions": held[1:]})
+        told = [("v", "ETH", Decimal("0.1"), 1), ("v", "USDT", Decimal(10) ** 15, 2)]
+        await store.append(more[3:], {"fills": rows[4:], "positions": held[1:], "balances": told})
         try:
             await store.append(make_records(last + 9, 1), {"fills": [_fill(9)]})
         except StoreError:
@@ -89,6 +91,8 @@ async def _check_tables(open_store: OpenAgain, written: list[Record]) -> list[Re
         assert there == [_exact(row) for row in rows], "rows are read in the order of their keys"
         (position,) = await store.rows(POSITIONS, None, 10)
         assert _exact(position, POSITIONS) == _exact(held[1], POSITIONS), "the last of a key stays"
+        balances = [_exact(row, BALANCES) for row in await store.rows(BALANCES, None, 10)]
+        assert balances == told, "a table of its own for each kind of row"
         assert list(await store.rows(ORDERS, None, 10)) == [], "nothing is made up"
     return [*written, *more]
 

@@ -100,6 +100,14 @@ MIGRATIONS = (
         opened_ns bigint NOT NULL,
         PRIMARY KEY (runtime, strategy, instrument)
     );
+    CREATE TABLE trade_runtime.balances (
+        runtime text COLLATE "C" NOT NULL,
+        venue text COLLATE "C" NOT NULL,
+        currency text COLLATE "C" NOT NULL,
+        total numeric NOT NULL,
+        told_ns bigint NOT NULL,
+        PRIMARY KEY (runtime, venue, currency)
+    );
     CREATE VIEW trade_runtime.stops AS
         SELECT runtime, client_order_id, strategy, instrument, side, type, quantity, filled,
             trigger_price, price, state, created_ns

@@ -21,7 +21,7 @@ import trio_asyncio
 
 from trade_runtime.errors import ConfigError, StoreDamaged, StoreError, StoreFenced
 from trade_runtime.model.tables import Row, Rows, Table
-from trade_runtime.protocols import Record, Snapshot
+from trade_runtime.protocols import Ownership, Record, Snapshot
 from trade_runtime.stores.postgresql import snapshots, tables
 from trade_runtime.stores.postgresql.faults import RESTORE, Lost
 from trade_runtime.stores.postgresql.lease import (
@@ -99,6 +99,12 @@ class PostgresqlStore:
         """
         self._last = await self._end(self._link)
         self._renewing = trio_asyncio.current_loop.get().trio_as_future(self._keep)
+
+    @property
+    def ownership(self) -> Ownership:
+        """The token of the connection in use; lost once a call was refused for it."""
+        token = None if self._lease is None else self._lease.token
+        return Ownership(token, self._fenced is not None)
 
     async def read(self, after: int, limit: int) -> Sequence[Record]:
         """Return up to `limit` records with `seq > after`, in order.

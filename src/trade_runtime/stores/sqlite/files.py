@@ -40,6 +40,8 @@ _TABLES_2 = (
     quantity TEXT NOT NULL, average_price TEXT NOT NULL, realised TEXT NOT NULL,
     fees TEXT NOT NULL, opened_ns INTEGER NOT NULL, PRIMARY KEY (strategy, instrument))
     STRICT, WITHOUT ROWID""",
+    """CREATE TABLE balances (venue TEXT NOT NULL, currency TEXT NOT NULL, total TEXT NOT NULL,
+    told_ns INTEGER NOT NULL, PRIMARY KEY (venue, currency)) STRICT, WITHOUT ROWID""",
     """CREATE VIEW stops AS SELECT client_order_id, strategy, instrument, side, type, quantity,
     filled, trigger_price, price, state, created_ns FROM orders WHERE protective AND live""",
 )

@@ -19,7 +19,7 @@ import trio
 
 from trade_runtime.errors import StoreDamaged, StoreError
 from trade_runtime.model.tables import Row, Rows, Table
-from trade_runtime.protocols import Record, Snapshot
+from trade_runtime.protocols import Ownership, Record, Snapshot
 from trade_runtime.stores.sqlite import tables
 from trade_runtime.stores.sqlite.faults import RESTORE, told
 from trade_runtime.stores.sqlite.files import APPLICATION_ID, SCHEMA_VERSION
@@ -64,6 +64,11 @@ class SqliteStore:
         self._last = self._last_seq()
         self._cleanup = contextlib.ExitStack()
         self._damaged = False
+
+    @property
+    def ownership(self) -> Ownership:
+        """The lock is the operating system's: no token, and never lost."""
+        return Ownership()
 
     async def read(self, after: int, limit: int) -> Sequence[Record]:
         """Return up to `limit` records with `seq > after`, in order."""
@@ -233,6 +238,11 @@ class EmptyStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    @property
+    def ownership(self) -> Ownership:
+        """Nobody's."""
+        return Ownership()
 
     async def snapshots(self) -> Sequence[int]:
         """Return nothing."""
