@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from tests.support.valkey import Valkey
 # Repeatable: the examples depend on the test alone. No deadline: a busy machine is no failure.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
+
+# Started in the background by a shell, this process ignores Ctrl-C, and every process that it starts
+# would do so from its first moment on.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The default renderer draws a box around every local variable of a traceback: far too slow here.
 structlog.configure(
