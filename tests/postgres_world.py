@@ -119,7 +119,8 @@ class CuttingProxy:
         """Cut every connection now."""
         self.cuts += 1
         for stream in self._streams:
-            stream.socket.shutdown(2)
+            with contextlib.suppress(OSError):  # it has ended by itself
+                stream.socket.shutdown(2)
         self._streams.clear()
 
     async def _serve(self, client: trio.SocketStream) -> None:

@@ -110,6 +110,9 @@ WARNINGS = [
 ]
 
 
+pytestmark = pytest.mark.process
+
+
 @pytest.fixture
 def bench(tmp_path: Path, valkey: Valkey) -> Bench:
     return Bench(tmp_path / "state", valkey)

@@ -8,7 +8,8 @@ fault is healed, and a restart has to end as if nothing had been.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ import pytest
 
 from tests.support.caches import MemoryCache
 from trade_runtime.errors import EXIT_CLEAN, EXIT_UNCLEAN, StoreError
+from trade_runtime.managers.state import StateManager
+from trade_runtime.model.tables import Rows
 from trade_runtime.plugins import Plugins
+from trade_runtime.protocols import Record
 from trade_runtime.settings import Settings
 from trade_runtime.testing import scenarios
 from trade_runtime.testing.evidence import Evidence, Key
@@ -199,6 +203,26 @@ def test_every_call_of_the_store(phase: str, lasting: bool, late: bool) -> None:
         found = judge_failed(world) + judge_healed(world)
         assert [] == found, f"call {n}, {world.operation}"
     print(f"store, {phase}: n = {n}, {failed}")
+
+
+def test_a_failure_that_is_swallowed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What says that a batch is durable, which could not be written, does not get through."""
+
+    async def swallow(self: StateManager, batch: Sequence[Record], rows: Rows | None) -> None:
+        with contextlib.suppress(StoreError):
+            await self._store.append(batch, rows)
+        self.durable_seq = batch[-1].seq
+        self.on_durable(self.durable_seq)
+
+    monkeypatch.setattr(StateManager, "_append", swallow)
+    caught = 0
+    for n in range(5, 35):
+        world, secs = begin("trading")
+        world.fail_at(n, lasting=True, late=False)
+        run_life(world, secs)
+        if world.operation == "append":
+            caught += any("left before its intent was durable" in w for w in judge_failed(world))
+    assert caught > 5
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])

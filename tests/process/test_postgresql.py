@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import trio
 
-from tests.postgres_world import Desk
+from tests.postgres_world import CuttingProxy, Desk
 from tests.process import judge
 from tests.process.support import SEED, Run, World, command, grid, share, strategy, until_age
 from tests.process.test_second_signal import BUSY
@@ -102,38 +102,104 @@ def test_a_second_runtime_is_refused(world: World) -> None:
     judge.check_clean(world, first)
 
 
-def test_a_server_that_crashes_and_comes_back_is_outlasted(world: World, postgres: Server) -> None:
+def fills(world: World) -> int:
+    """Count those of the venue, while a runtime runs."""
+    return len(world.live("SELECT 1 FROM fills"))
+
+
+def trade_on(world: World, run: Run, before: int) -> None:
+    """It trades on, and its stop is clean."""
+    run.until(lambda: fills(world) > before + 5, "more fills")
+    run.send(signal.SIGTERM)
+    assert 0 == run.end(), run
+    judge.check_clean(world, run)
+
+
+@pytest.mark.parametrize("turn", range(share(1, 20)))
+def test_a_server_that_crashes_and_comes_back_is_outlasted(
+    world: World, postgres: Server, turn: int
+) -> None:
     """`stop -m immediate` while trading, a start 3 s later: it trades on, the stop is clean."""
     world.configure(strategy("churn", "Churn", every=2), market=BUSY, **tables(world))
     with world.run() as run:
-        run.until(lambda: len(world.live("SELECT 1 FROM fills")) > 5, "fills")
+        run.until(lambda: fills(world) > 5, "fills")
         postgres.stop()
         try:
             time.sleep(3)
         finally:
             postgres.start()
-        before = len(world.live("SELECT 1 FROM fills"))
-        run.until(lambda: len(world.live("SELECT 1 FROM fills")) > before + 5, "more fills")
-        run.send(signal.SIGTERM)
-        assert 0 == run.end(), run
-    judge.check_clean(world, run)
+        trade_on(world, run, fills(world))
 
 
+@pytest.mark.parametrize("turn", range(share(1, 20)))
+def test_a_server_that_is_frozen_for_a_while_is_outlasted(
+    world: World, postgres: Server, turn: int
+) -> None:
+    """No answer for longer than a lease, while trading: nobody took the journal, it trades on."""
+    world.configure(strategy("churn", "Churn", every=2), market=BUSY, **tables(world))
+    with world.run() as run:
+        run.until(lambda: fills(world) > 5, "fills")
+        postgres.freeze()
+        try:
+            time.sleep(2 * LEASE_SECS)
+        finally:
+            postgres.thaw()
+        trade_on(world, run, fills(world))
+
+
+CUT = b'{"client_order_id"'
+"""What every record of an order has in it: the connection is cut in the midst of its commit."""
+
+
+@pytest.mark.parametrize("turn", range(share(1, 20)))
+def test_connections_that_are_cut_are_outlasted(world: World, postgres: Server, turn: int) -> None:
+    """In the midst of a commit, whose answer is lost, and at any moment: nothing is there twice."""
+
+    def trade(proxy: CuttingProxy) -> None:
+        rng = random.Random(f"{SEED} {turn}")
+        sections = tables(world)
+        sections["store"] = {"url": proxy.url(world.postgres_url)}
+        world.configure(strategy("churn", "Churn", every=2), market=BUSY, **sections)
+        with world.run() as run:
+            for number in range(4):
+                before = fills(world)
+                run.until(lambda before=before: fills(world) > before + 5, "fills")  # type: ignore[misc]
+                time.sleep(rng.uniform(0, 0.3))
+                if number % 2:
+                    trio.from_thread.run_sync(proxy.cut_all)
+                else:
+                    proxy.cut_after = CUT
+            run.until(lambda: proxy.cuts > 3, "cuts")
+            trade_on(world, run, fills(world))
+
+    async def main() -> None:
+        async with CuttingProxy(postgres.port).run() as proxy:
+            await trio.to_thread.run_sync(trade, proxy)
+
+    trio.run(main)
+
+
+AWAY = {"frozen": (Server.freeze, Server.thaw), "crashed": (Server.stop, Server.start)}
+
+
+@pytest.mark.parametrize("how", AWAY)
+@pytest.mark.parametrize("turn", range(share(1, 20)))
 def test_a_server_that_goes_away_in_the_stop_is_told_truthfully(
-    world: World, postgres: Server
+    world: World, postgres: Server, how: str, turn: int
 ) -> None:
     """The stop is over within its ladder, with exit code 3; the next start recovers."""
     world.configure(grid(20), **tables(world))
+    harm, heal = AWAY[how]
     with world.run() as run:
         world.until_grid(run, 20)
-        postgres.freeze()
+        harm(postgres)
         run.send(signal.SIGTERM)
         try:
             assert 3 == run.end(), run
             assert run.took_secs < 10
             report = run.report()
         finally:
-            postgres.thaw()
+            heal(postgres)
         assert ("incomplete", False) == (report["outcome"], report["state"]["verified"])
     judge.check_crash(world, run)
     with world.run() as run:
