@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -291,3 +292,18 @@ async def test_the_end_of_a_long_journal_is_found_without_reading_it(tmp_path: P
         plan = [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {_LAST}")]
     assert {"SEARCH records", "SEARCH snapshots"} <= set(plan)
     assert [] == [line for line in plan if line.startswith(("SCAN records", "SCAN snapshots"))]
+
+
+async def test_a_seal_takes_no_more_memory_for_a_long_journal(tmp_path: Path) -> None:
+    """It is digested in pieces, of which few are in memory at a time."""
+    path = tmp_path / NAME
+    with path.open("wb") as file:
+        file.truncate(32 << 20)
+    tracemalloc.start()
+    try:
+        await seal.write_seal(path)
+        assert seal.verify_seal(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 << 20

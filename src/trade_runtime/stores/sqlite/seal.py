@@ -17,8 +17,9 @@ import trio
 from trade_runtime.errors import StoreDamaged
 from trade_runtime.stores.sqlite.files import replace_durably, size_of
 
-CHUNK_BYTES = 8 << 20
-"""Digested between two checkpoints: about 10 ms, so that the loop goes on answering."""
+CHUNK_BYTES = 1 << 20
+"""Digested between two checkpoints: about 1 ms, so that the loop goes on answering. Two of them are
+in memory at a time."""
 
 
 def seal_of(journal: Path) -> Path:
