@@ -132,11 +132,12 @@ class CuttingProxy:
                 doomed = trio.Event()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._forward, client, server, doomed, nursery)
-                    async for data in server:
-                        if doomed.is_set():
-                            self.cuts += 1
-                            break
-                        await client.send_all(data)
+                    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                        async for data in server:
+                            if doomed.is_set():
+                                self.cuts += 1
+                                break
+                            await client.send_all(data)
                     nursery.cancel_scope.cancel()
 
     async def _forward(

@@ -3,12 +3,14 @@ no fault. Once, and from then on; before it had any effect, and after it had; wh
 the stop, and again in the recovery after a kill.
 
 Each run is judged as the sweep judges a crash, and by what a stop owes without its store; then the
-fault is healed, and a restart has to end as if nothing had been.
+restart fails at some call, too; and with the fault healed the next has to end as if nothing had
+been.
 """
 
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.process.support import share
 from tests.support.caches import MemoryCache
 from trade_runtime.errors import EXIT_CLEAN, EXIT_UNCLEAN, StoreError
 from trade_runtime.managers.state import StateManager
@@ -34,7 +37,11 @@ from trade_runtime.testing.snapshots import Snapshot
 from trade_runtime.testing.trials import Camera
 from trade_runtime.testing.world import World
 
-SEED = 1
+SEEDS = range(1, 1 + share(1, 5))
+"""Of everything that happens."""
+
+MAX_CALLS = 40
+"""The failure in the recovery that follows a failure comes at a call up to this."""
 
 KILL_STEPS = range(1, 1_000)
 """Of these, the life before a recovery is killed at the first with much to recover."""
@@ -87,7 +94,7 @@ class Faulty(World):
 
     def healed(self) -> Faulty:
         """The world some time later, with a store and a cache that work."""
-        return Faulty.after(SMALL, SEED, self.snapshot())
+        return Faulty.after(SMALL, self.seed, self.snapshot())
 
     @classmethod
     def after(cls, scenario: Scenario, seed: int, before: Snapshot) -> Faulty:
@@ -97,9 +104,9 @@ class Faulty(World):
 
 
 @lru_cache
-def killed() -> Snapshot:
+def killed(seed: int) -> Snapshot:
     """What a kill leaves; the tables for SQL are behind, so that a recovery makes them anew."""
-    world = Faulty(SMALL, SEED)
+    world = Faulty(SMALL, seed)
     camera = Camera(world, KILL_STEPS)
     run_life(world, SMALL.run_secs, on_step=camera.on_step)
     snapshot = next(
@@ -111,11 +118,11 @@ def killed() -> Snapshot:
     return snapshot
 
 
-def begin(phase: str) -> tuple[Faulty, float]:
+def begin(phase: str, seed: int) -> tuple[Faulty, float]:
     """A world, and for how long its next life trades."""
     if phase == "recovery":
-        return Faulty.after(SMALL, SEED, killed()), SMALL.restart_secs
-    return Faulty(SMALL, SEED), SMALL.run_secs
+        return Faulty.after(SMALL, seed, killed(seed)), SMALL.restart_secs
+    return Faulty(SMALL, seed), SMALL.run_secs
 
 
 def judge_failed(world: Faulty) -> list[str]:
@@ -173,6 +180,15 @@ def uncovered(world: Faulty, evidence: Evidence) -> list[str]:
     ]
 
 
+def judge_failed_again(world: Faulty, call: int) -> tuple[Faulty, list[str]]:
+    """Restart after a failure, and fail at a call of that recovery; return that world, too."""
+    again = world.healed()
+    again.fail_at(call, lasting=False, late=call % 2 == 0)
+    run_life(again, SMALL.restart_secs)
+    found = judge_failed(again) if again.operation else judge(again)
+    return again, [f"again, call {call}: {what}" for what in found]
+
+
 def judge_healed(world: Faulty) -> list[str]:
     """Restart without a fault: it has to converge, and to end clean."""
     again = world.healed()
@@ -188,19 +204,23 @@ PHASES = ["trading", "recovery"]
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("phase", PHASES)
-def test_every_call_of_the_store(phase: str, lasting: bool, late: bool) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.slow
+def test_every_call_of_the_store(seed: int, phase: str, lasting: bool, late: bool) -> None:
     """Halt, cancel, protect, a truthful report, exit code 3; healed, all is found again."""
-    n, failed = 0, dict[str, int]()
+    n, failed, rng = 0, dict[str, int](), random.Random(seed)
     while True:
         n += 1
-        world, secs = begin(phase)
+        world, secs = begin(phase, seed)
         world.fail_at(n, lasting=lasting, late=late)
         run_life(world, secs)
         if not world.operation:
             assert [] == judge(world)
             break
         failed[world.operation] = failed.get(world.operation, 0) + 1
-        found = judge_failed(world) + judge_healed(world)
+        found = judge_failed(world)
+        again, more = judge_failed_again(world, rng.randint(1, MAX_CALLS))
+        found += more + judge_healed(again)
         assert [] == found, f"call {n}, {world.operation}"
     print(f"store, {phase}: n = {n}, {failed}")
 
@@ -217,7 +237,7 @@ def test_a_failure_that_is_swallowed_is_found(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(StateManager, "_append", swallow)
     caught = 0
     for n in range(5, 35):
-        world, secs = begin("trading")
+        world, secs = begin("trading", 1)
         world.fail_at(n, lasting=True, late=False)
         run_life(world, secs)
         if world.operation == "append":
@@ -228,12 +248,14 @@ def test_a_failure_that_is_swallowed_is_found(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("phase", PHASES)
-def test_every_call_of_the_cache(phase: str, lasting: bool, late: bool) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.slow
+def test_every_call_of_the_cache(seed: int, phase: str, lasting: bool, late: bool) -> None:
     """Nothing comes of it: a clean stop, and the report says what was not written."""
     n = 0
     while True:
         n += 1
-        world, secs = begin(phase)
+        world, secs = begin(phase, seed)
         cache = world.cache
         cache.fault_at, cache.lasting, cache.late = n, lasting, late
         run_life(world, secs)
