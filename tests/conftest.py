@@ -19,8 +19,8 @@ from tests.support.valkey import Valkey
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
 
-# Started in the background by a shell, this process ignores Ctrl-C, and every process that it starts
-# would do so from its first moment on.
+# Started in the background by a shell, this process ignores Ctrl-C, and so would every process that
+# it starts, from its first moment on.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -13,11 +13,19 @@ from tests.support.values import SELL, accepted, closed, fill, rejected, spec
 from trade_runtime.errors import StoreDamaged
 from trade_runtime.machines.journal import GENESIS, check_chain, digest, make_record, read_event
 from trade_runtime.model.events import AmendRejected, CancelRejected, OrderAmended
-from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, StrategyName, TradeId
+from trade_runtime.model.ids import (
+    ClientOrderId,
+    Currency,
+    InstrumentId,
+    StrategyName,
+    TradeId,
+    VenueName,
+)
 from trade_runtime.model.orders import ReportStatus
 from trade_runtime.model.records import (
     KINDS,
     AmendRequested,
+    BalancesTold,
     CancelRequested,
     InstrumentListed,
     JournalEvent,
@@ -27,6 +35,7 @@ from trade_runtime.model.records import (
     OrderReleased,
     OrderSent,
     OrderUnknown,
+    OthersHold,
     PositionAdjusted,
     ProfitMarked,
     Reconciled,
@@ -80,6 +89,8 @@ EVENTS: list[JournalEvent] = [
         "a fill that the journal lacks",
     ),
     Reconciled("operator", "restored from a backup", True, 12),
+    BalancesTold(VenueName("paper"), {Currency("ETH"): Decimal("0.10")}, 9),
+    OthersHold(VenueName("paper"), {InstrumentId("ETHUSDT.paper"): Decimal("-0.10")}, 9),
 ]
 
 

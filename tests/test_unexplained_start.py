@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from tests.support.schedule import run_seeded
 from tests.support.values import ETH
@@ -18,7 +19,7 @@ from tests.support.world import Hand, World, until
 from tests.support.wrapped import WrappedVenue
 from trade_runtime.errors import VenueDisagrees
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import ClientOrderId, TradeId
+from trade_runtime.model.ids import ClientOrderId, TradeId, VenueOrderId
 from trade_runtime.model.orders import ReportStatus
 from trade_runtime.model.records import BalancesTold, OthersHold
 
@@ -143,6 +144,24 @@ def test_others_may_trade_on_the_account(tmp_path: Path) -> None:
         assert 0 == world.report.exit_code
     (*_, noted) = [event for event in world.journal() if isinstance(event, OthersHold)]
     assert {fill.instrument: Decimal(7)} == noted.quantities
+
+
+def test_orders_of_others_are_told_once(tmp_path: Path) -> None:
+    """And left alone: not cancelled at the start, nor at the stop."""
+    world = World(tmp_path)
+    run(held, world)
+    (stop,) = world.resting(protective=True)
+    ours = world.record.orders[stop]
+    by_hand = ClientOrderId("by-hand")
+    world.record.orders[by_hand] = msgspec.structs.replace(
+        ours, client_order_id=by_hand, venue_order_id=VenueOrderId("h"), seq=ours.seq + 100
+    )
+    with capture_logs() as logs:
+        run(start, world, Hand(), 20.0)
+    (told,) = [entry for entry in logs if "Orders of others" in entry["event"]]
+    assert (1, "by-hand") == (told["orders"], told["first"])
+    assert {stop, by_hand} == set(world.resting())
+    assert 0 == world.report.exit_code
 
 
 def test_what_was_there_before_us(tmp_path: Path) -> None:

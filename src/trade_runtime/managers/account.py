@@ -182,6 +182,7 @@ def told(name: VenueName, differences: Sequence[str]) -> str:
     rest = f"; and {more} more" if more > 0 else ""
     return (
         f"venue {name!r} and the journal do not agree: {'; '.join(differences[:MOST_TOLD])}{rest}."
-        " Nothing is traded. See what there is with `trade_runtime reconcile CONFIG --dry-run`;"
-        " with `--accept-venue` the journal takes it as the venue holds it"
+        " Nothing is traded. See what there is with"
+        " `python -m trade_runtime reconcile CONFIG --dry-run`; with `--accept-venue` the journal"
+        " takes it as the venue holds it"
     )

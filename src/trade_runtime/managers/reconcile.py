@@ -172,7 +172,8 @@ class Reconciler:
         """
         await self._book_fills()
         reports = await self._query(self._venue.open_orders)
-        ours, self.foreign = [], {}
+        ours, known = [], self.foreign
+        self.foreign = {}
         trading = self._orders.trading
         lacking = False
         for report in reports:
@@ -186,6 +187,13 @@ class Reconciler:
             else:
                 ours.append(report)
                 self._unclaimed(report)
+        if new := sorted(self.foreign.keys() - known.keys()):
+            log.warning(
+                "Orders of others rest on this account, and are left alone",
+                venue=self._name,
+                orders=len(new),
+                first=new[0],
+            )
         if lacking:
             await self._book_fills()
         resting = {report.client_order_id for report in reports}
