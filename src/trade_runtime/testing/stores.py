@@ -69,6 +69,8 @@ async def _check_tables(open_store: OpenAgain, written: list[Record]) -> list[Re
     more = make_records(last + 1, 4)
     async with open_store(False) as store:
         assert await store.tabled() == 0, "no rows were written yet"
+        await store.append([], {}, more=True)
+        assert await store.tabled() == 0, "more rows are to come"
         await store.append(more[:2], {"fills": rows[:5], "positions": held[:1]})
         await store.append(more[2:3], None)
         assert await store.tabled() == last + 2, "records without rows leave the tables behind"
