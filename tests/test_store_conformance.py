@@ -35,16 +35,20 @@ async def test_memory_keeps_every_promise(autojump_clock: MockClock) -> None:
 class Forgetful(MemoryStore):
     """Acknowledges a batch and keeps its first record."""
 
-    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
-        await super().append(records[:1], rows)
+    async def append(
+        self, records: Sequence[Record], rows: Rows | None = None, *, more: bool = False
+    ) -> None:
+        await super().append(records[:1], rows, more=more)
 
 
 class Careless(MemoryStore):
     """Takes a batch piece by piece."""
 
-    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+    async def append(
+        self, records: Sequence[Record], rows: Rows | None = None, *, more: bool = False
+    ) -> None:
         for record in records:
-            await super().append([record], rows)
+            await super().append([record], rows, more=more)
 
 
 class Backward(MemoryStore):

@@ -8,18 +8,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.stores import NAME, open_sqlite
 from tests.support.parity import Anything
 from tests.test_snapshots import history, old_journal
-from trade_runtime.errors import StoreDamaged
+from trade_runtime.errors import StoreDamaged, StoreError
 from trade_runtime.lifecycle.clock import TrioClock
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers import journal
 from trade_runtime.managers.state import StateManager, open_state
-from trade_runtime.managers.tables import prove
+from trade_runtime.managers.tables import prove, remake
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import Currency, VenueName
 from trade_runtime.model.orders import OrderSpec
@@ -137,6 +139,35 @@ async def test_tables_that_are_behind_are_made_anew(tmp_path: Path) -> None:
         again, tabled = await prove(store)
     assert tabled
     assert found.state.fills == again.state.fills == len(select(tmp_path, "SELECT * FROM fills"))
+
+
+async def test_a_remake_that_was_broken_off_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first rows do not pass for all of them."""
+    monkeypatch.setattr(journal, "READ_BATCH", 100)
+    events = history(tmp_path, Anything, 3)
+    old_journal(tmp_path / NAME, events)
+    async with open_sqlite(tmp_path) as store:
+        append, calls = store.append, 0
+
+        async def broken(*args: Any, **how: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > 1:
+                raise StoreError("the disk is full")
+            await append(*args, **how)
+
+        store.append = broken  # type: ignore[method-assign]
+        with pytest.raises(StoreError, match="full"):
+            await remake(store)
+        assert 0 == await store.tabled()
+    assert select(tmp_path, "SELECT * FROM orders")
+    async with opened(tmp_path):
+        pass
+    async with open_sqlite(tmp_path, read_only=True) as store:
+        _, tabled = await prove(store)
+    assert tabled
 
 
 async def test_a_restart_that_finds_orders_in_doubt_says_so_in_the_tables(tmp_path: Path) -> None:

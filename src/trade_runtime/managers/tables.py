@@ -26,6 +26,9 @@ FIND_BATCH = 500
 async def remake(store: Store) -> None:
     """Make the tables from the records, as far back as these go; what is older stays as it is.
 
+    Only with the last of them do the tables know of the last record: a crash in the midst leaves
+    tables that the next start makes anew.
+
     Raises:
         StoreDamaged: the journal is not what was written.
         StoreError: the tables could not be written.
@@ -36,7 +39,7 @@ async def remake(store: Store) -> None:
     rows = None
     while await found.step():
         if rows is not None:
-            await store.append([], rows)
+            await store.append([], rows, more=True)
         rows, _ = found.projection.changed()
     if rows is not None:
         await store.append([], rows)

@@ -95,7 +95,9 @@ class Store(Protocol):
             StoreError: it cannot be read now.
         """
 
-    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+    async def append(
+        self, records: Sequence[Record], rows: Rows | None = None, *, more: bool = False
+    ) -> None:
         """Write `records` in one transaction; on return they survive what `durability` names.
 
         Cancellation leaves all or none of them written, and the caller must read to know which.
@@ -104,6 +106,7 @@ class Store(Protocol):
             records: in order, the first after the last that is there.
             rows: of the tables of `model.tables`, in the same transaction; each replaces the one
                 of its key. None where they are not known for these records.
+            more: more rows are to come before the tables know of the last record; `tabled` stays.
 
         Raises:
             StoreFenced: another took the store over; nothing was written, nor will be.

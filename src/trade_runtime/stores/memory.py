@@ -135,7 +135,9 @@ class MemoryStore:
         await self._end("read", number)
         return found
 
-    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+    async def append(
+        self, records: Sequence[Record], rows: Rows | None = None, *, more: bool = False
+    ) -> None:
         """Write `records`, all or none. The one checkpoint is before the write, so `Cancelled`
         means that nothing was written (unless a hook that runs after it was cancelled).
         """
@@ -147,7 +149,8 @@ class MemoryStore:
                 raise StoreError(f"record {record.seq} does not follow {expected - 1}")
         self._disk.records.extend(records)
         if rows is not None:
-            self._disk.tabled = self._disk.last
+            if not more:
+                self._disk.tabled = self._disk.last
             for name, changed in rows.items():
                 key = TABLES[name].key
                 self._disk.tables[name].update((row[:key], row) for row in changed)

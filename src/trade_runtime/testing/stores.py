@@ -70,6 +70,8 @@ async def _check_tables(open_store: OpenAgain, written: list[Record]) -> list[Re
     async with open_store(False) as store:
         assert not store.ownership.lost, "what was just opened is owned"
         assert await store.tabled() == 0, "no rows were written yet"
+        await store.append([], {}, more=True)
+        assert await store.tabled() == 0, "more rows are to come"
         await store.append(more[:2], {"fills": rows[:5], "positions": held[:1]})
         await store.append(more[2:3], None)
         assert await store.tabled() == last + 2, "records without rows leave the tables behind"

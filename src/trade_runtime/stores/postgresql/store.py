@@ -120,7 +120,9 @@ class PostgresqlStore:
         rows = await self._tried(lambda link: link.rows(_READ, *args), "it cannot be read now")
         return [Record(*row) for row in rows]
 
-    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+    async def append(
+        self, records: Sequence[Record], rows: Rows | None = None, *, more: bool = False
+    ) -> None:
         """Write `records`, and rows, in one transaction.
 
         Cancelled before it begins, nothing was written. Cancelled later, all or none were, and the
@@ -142,7 +144,7 @@ class PostgresqlStore:
                 return
             self._check_follows(records)
             sent = True
-            await self._write(link, records, rows)
+            await self._write(link, records, rows, more=more)
 
         if records or rows is not None:
             await self._tried(write, "it is not known whether the last records were written")
@@ -311,13 +313,15 @@ class PostgresqlStore:
             self._link = link
         return self._link
 
-    async def _write(self, link: Link, records: Sequence[Record], rows: Rows | None) -> None:
+    async def _write(
+        self, link: Link, records: Sequence[Record], rows: Rows | None, *, more: bool
+    ) -> None:
         last = records[-1].seq if records else self._last
         done = await link.row(
             tables.append_statement(),
             self._terms.runtime,
             self._token(),
-            None if rows is None else last,
+            None if rows is None or more else last,
             *_columns(records),
             *tables.columns_of(rows or {}),
         )

@@ -77,9 +77,11 @@ class SqliteStore:
                 rows = self._connection.execute(_READ, (after, limit)).fetchall()
             return [Record(*row) for row in rows]
 
-    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+    async def append(
+        self, records: Sequence[Record], rows: Rows | None = None, *, more: bool = False
+    ) -> None:
         """Write `records` in one transaction. `Cancelled` means that nothing was written."""
-        await self._change(partial(self._write, records, rows))
+        await self._change(partial(self._write, records, rows, more=more))
 
     async def tabled(self) -> int:
         """Return the last record that the tables know of."""
@@ -164,7 +166,7 @@ class SqliteStore:
         await trio.lowlevel.cancel_shielded_checkpoint()
         return result
 
-    def _write(self, records: Sequence[Record], changed: Rows | None) -> None:
+    def _write(self, records: Sequence[Record], changed: Rows | None, *, more: bool) -> None:
         last = self._last
         for record in records:
             if record.seq != last + 1:
@@ -179,7 +181,8 @@ class SqliteStore:
             connection.executemany(_APPEND, lines)
             if changed is not None:
                 tables.write(connection, changed)
-                connection.execute(_TABLE, (str(last),))
+                if not more:
+                    connection.execute(_TABLE, (str(last),))
         self._last = last
 
     def _write_snapshot(self, kept: Snapshot) -> None:
@@ -281,7 +284,9 @@ class EmptyStore:
         await trio.lowlevel.checkpoint()
         return []
 
-    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+    async def append(
+        self, records: Sequence[Record], rows: Rows | None = None, *, more: bool = False
+    ) -> None:
         """Refuse."""
         raise StoreError(f"{self._path}: opened for reading; nothing was written")
 
