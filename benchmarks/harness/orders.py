@@ -149,9 +149,11 @@ class NotingStore:
         """That of the store."""
         return self._store.ownership
 
-    async def append(self, records: Sequence[Record], rows: Rows | None = None) -> None:
+    async def append(
+        self, records: Sequence[Record], rows: Rows | None = None, *, more: bool = False
+    ) -> None:
         """Hand on, and remember."""
-        await self._store.append(records, rows)
+        await self._store.append(records, rows, more=more)
         self._batches.append((records, rows or {}))
 
 
