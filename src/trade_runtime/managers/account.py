@@ -84,11 +84,16 @@ class Account:
         self._compares = compares
 
     async def note_balances(self) -> None:
-        """Ask for the balances, and record what is new. No answer is no harm: the next one is."""
+        """Ask for the balances, and record what is new. No answer is no harm, nor is a defect of the
+        plug-in: no order and no stop-loss hangs on it.
+        """
         try:
             told = await ask(self._name, self._venue.balances)
         except VenueError as error:
             log.debug("Balances are not known", venue=self._name, error=str(error))
+            return
+        except Exception as error:
+            log.error("Balances cannot be told", venue=self._name, exc_info=error)
             return
         news = self._state.trading.accounts.news(self._name, told, self._clock.now_ns())
         if news is not None and self._state.failed is None:
