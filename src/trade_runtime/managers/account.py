@@ -84,8 +84,8 @@ class Account:
         self._compares = compares
 
     async def note_balances(self) -> None:
-        """Ask for the balances, and record what is new. No answer is no harm, nor is a defect of the
-        plug-in: no order and no stop-loss hangs on it.
+        """Ask for the balances, and record what is new. No answer is no harm, nor is a defect of
+        the plug-in: no order and no stop-loss hangs on it.
         """
         try:
             told = await ask(self._name, self._venue.balances)
