@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
@@ -128,6 +128,24 @@ class Plugins:
         url = settings.cache.url
         return plugin.asyncio or (url is not None and self.cache(url).asyncio)
 
+    def named_store(
+        self, settings: Settings, env: Environment, *, read_only: bool, standby: bool
+    ) -> AbstractAsyncContextManager[Store]:
+        """Return what opens the store that the settings name, where its loop, if any, turns.
+
+        Raises:
+            ConfigError: the settings name no store that there could be.
+        """
+        plugin, location = self.store(settings.store.url)
+        return plugin.open(
+            location,
+            settings.runtime.data_dir,
+            owner=Owner(settings.runtime.name, settings.owner.lease_secs, standby),
+            durability=settings.store.durability,
+            read_only=read_only,
+            env=env,
+        )
+
     @asynccontextmanager
     async def open_store(
         self, settings: Settings, env: Environment, *, read_only: bool
@@ -138,16 +156,9 @@ class Plugins:
             ConfigError: the settings name no store that there could be.
             StoreError: it cannot be opened; StoreBusy and StoreDamaged as `StorePlugin.open` says.
         """
-        plugin, location = self.store(settings.store.url)
+        plugin, _ = self.store(settings.store.url)
         async with (
             asyncio_loop(plugin.asyncio),
-            plugin.open(
-                location,
-                settings.runtime.data_dir,
-                owner=Owner(settings.runtime.name, settings.owner.lease_secs),
-                durability=settings.store.durability,
-                read_only=read_only,
-                env=env,
-            ) as store,
+            self.named_store(settings, env, read_only=read_only, standby=False) as store,
         ):
             yield store

@@ -35,7 +35,7 @@ from trade_runtime.model.ids import StrategyName
 from trade_runtime.model.records import RuntimeStopped
 from trade_runtime.operator import OperatorCalls
 from trade_runtime.plugins import Plugins
-from trade_runtime.protocols import Clock, Environment, Owner
+from trade_runtime.protocols import Clock, Environment
 from trade_runtime.settings import Settings
 from trade_runtime.strategy import Strategy
 from trade_runtime.verdict import exit_code, make_report, positions
@@ -187,14 +187,8 @@ class Runtime(OperatorCalls):
 
     async def _nest(self) -> None:
         settings, ladder = self.settings, self.ladder
-        plugin, location = self._plugins.store(settings.store.url)
-        store = plugin.open(
-            location,
-            settings.runtime.data_dir,
-            owner=Owner(settings.runtime.name, settings.owner.lease_secs, settings.owner.standby),
-            durability=settings.store.durability,
-            read_only=False,
-            env=self.environment("store"),
+        store = self._plugins.named_store(
+            settings, self.environment("store"), read_only=False, standby=settings.owner.standby
         )
         env = self.environment("runtime")
         traded = [i for strategy in self._strategies for i in strategy.instruments]

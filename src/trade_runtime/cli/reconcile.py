@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import platform
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
-import structlog
 import trio
 
 from trade_runtime.cli.check import complain
 from trade_runtime.cli.instruments import environment
 from trade_runtime.errors import EXIT_CLEAN, EXIT_UNCLEAN, StoreError, TradeRuntimeError
 from trade_runtime.lifecycle.ladder import Ladder
+from trade_runtime.lifecycle.quiet import quiet
 from trade_runtime.lifecycle.report import iso
 from trade_runtime.machines.order_ids import new_tag
 from trade_runtime.managers.differences import Past
@@ -63,7 +62,7 @@ def reconcile_command(
     plan, failed = Plan(), None
     try:
         settings = Settings.from_toml(config)
-        with _silence():
+        with quiet():  # what is found on the way is told by the plan, whole and in order
             if dry_run:
                 plan = trio.run(_rehearse, settings)
             else:
@@ -76,17 +75,6 @@ def reconcile_command(
     facts = _facts(plan, dry_run=dry_run)
     click.echo(json.dumps(facts, indent=2) if as_json else _text(facts))
     sys.exit(EXIT_CLEAN if plan.agrees else EXIT_UNCLEAN)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Log nothing: what is found on the way is told by the plan, whole and in order."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
 
 
 def _first(error: BaseException) -> TradeRuntimeError:

@@ -84,9 +84,7 @@ class Prices:
     def market_price(self, instrument: InstrumentId, side: Side) -> Decimal | None:
         """Return what an order of `side` would trade at now, or None without a fresh quote."""
         view = self.views.get(instrument)
-        if view is None or view.quote is None:
-            return None
-        if not (view.streamed or self.is_fresh(instrument)):
+        if view is None or view.quote is None or not self.is_fresh(instrument):
             return None
         return exact(view.quote.ask if side is Side.BUY else view.quote.bid)
 

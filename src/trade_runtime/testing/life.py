@@ -6,7 +6,6 @@ scope that is its own, with signals handled where the fault is a signal.
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -14,9 +13,9 @@ from types import FrameType
 from typing import Any
 
 import attrs
-import structlog
 import trio
 
+from trade_runtime.lifecycle.quiet import quiet
 from trade_runtime.lifecycle.report import StopReport
 from trade_runtime.machines.order import Order
 from trade_runtime.runtime import Runtime, run_runtime
@@ -93,17 +92,6 @@ def _unharmed() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Let nothing be logged: thousands of runs would say the same."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
 
 
 def run_life(

@@ -77,11 +77,8 @@ async def find(link: Link, runtime: str, table: Table, keys: Sequence[Row]) -> l
 
 async def rows(link: Link, runtime: str, table: Table, after: Row | None, limit: int) -> list[Row]:
     """Return rows in the order of their keys."""
-    if after is None:
-        found = await link.rows(_first(table), runtime, limit)
-    else:
-        found = await link.rows(_next(table), runtime, limit, *after)
-    return [tuple(row) for row in found]
+    statement = _page(table, begun=after is not None)
+    return [tuple(row) for row in await link.rows(statement, runtime, limit, *(after or ()))]
 
 
 @cache
@@ -95,19 +92,11 @@ def _find(table: Table) -> str:
 
 
 @cache
-def _first(table: Table) -> str:
+def _page(table: Table, *, begun: bool) -> str:
     names, key = ", ".join(table.names), ", ".join(table.names[: table.key])
+    marks = ", ".join(f"${n}" for n in range(3, table.key + 3))
+    after = f" AND ({key}) > ({marks})" if begun else ""
     return (
         f"SELECT {names} FROM trade_runtime.{table.name}"  # noqa: S608
-        f" WHERE runtime = $1 ORDER BY {key} LIMIT $2"
-    )
-
-
-@cache
-def _next(table: Table) -> str:
-    names, key = ", ".join(table.names), ", ".join(table.names[: table.key])
-    after = ", ".join(f"${n}" for n in range(3, table.key + 3))
-    return (
-        f"SELECT {names} FROM trade_runtime.{table.name}"  # noqa: S608
-        f" WHERE runtime = $1 AND ({key}) > ({after}) ORDER BY {key} LIMIT $2"
+        f" WHERE runtime = $1{after} ORDER BY {key} LIMIT $2"
     )

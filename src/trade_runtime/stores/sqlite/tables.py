@@ -29,9 +29,8 @@ def find(connection: sqlite3.Connection, table: Table, keys: Sequence[Row]) -> l
 
 def rows(connection: sqlite3.Connection, table: Table, after: Row | None, limit: int) -> list[Row]:
     """Return rows in the order of their keys."""
-    if after is None:
-        return connection.execute(_first(table), (limit,)).fetchall()
-    return connection.execute(_next(table), (*after, limit)).fetchall()
+    statement = _page(table, begun=after is not None)
+    return connection.execute(statement, (*(after or ()), limit)).fetchall()
 
 
 def _as_written(row: Row) -> tuple[object, ...]:
@@ -51,19 +50,10 @@ def _one(table: Table) -> str:
 
 
 @cache
-def _first(table: Table) -> str:
+def _page(table: Table, *, begun: bool) -> str:
     key = ", ".join(table.names[: table.key])
-    return f"SELECT {_names(table)} FROM {table.name} ORDER BY {key} LIMIT ?"  # noqa: S608
-
-
-@cache
-def _next(table: Table) -> str:
-    key = ", ".join(table.names[: table.key])
-    marks = ", ".join("?" * table.key)
-    return (
-        f"SELECT {_names(table)} FROM {table.name}"  # noqa: S608
-        f" WHERE ({key}) > ({marks}) ORDER BY {key} LIMIT ?"
-    )
+    after = f" WHERE ({key}) > ({', '.join('?' * table.key)})" if begun else ""
+    return f"SELECT {_names(table)} FROM {table.name}{after} ORDER BY {key} LIMIT ?"  # noqa: S608
 
 
 def _names(table: Table) -> str:
