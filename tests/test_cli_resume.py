@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,11 @@ from click.testing import CliRunner, Result
 
 from tests.cli_world import World
 from trade_runtime.cli.main import cli
-from trade_runtime.cli.preflight import read_journal
+from trade_runtime.cli.preflight import examine, preflight, read_journal
 from trade_runtime.lifecycle.clock import TrioClock
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.tables import prove
+from trade_runtime.protocols import Store
 from trade_runtime.runtime import open_runtime
 from trade_runtime.settings import Settings
 
@@ -132,3 +137,33 @@ def test_a_configuration_that_cannot_be_read(world: World) -> None:
     """Exit code 2."""
     world.config.write_text("[runtime]\nname = 3\n")
     assert 2 == run(world).exit_code
+
+
+def test_tables_that_are_behind_are_not_called_up_to_date(world: World) -> None:
+    """As after a crash in the midst of a long commit: a start has to make them anew."""
+    halted(world)
+    settings = Settings.from_toml(world.config)
+    assert trio.run(read_journal, settings).tabled
+    journal = settings.runtime.data_dir / "journal.sqlite"
+    with closing(sqlite3.connect(journal, isolation_level=None)) as connection:
+        connection.execute("UPDATE meta SET value = '1' WHERE key = 'tabled'")
+    journal.with_name("journal.sqlite.seal").unlink()
+    assert 0 == run(world).exit_code
+    assert not trio.run(read_journal, settings).tabled
+
+
+def test_a_start_reads_no_more_than_it_needs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes before the newest snapshot is for `verify` and `check`."""
+    halted(world)
+    settings = Settings.from_toml(world.config)
+    proven = list[object]()
+
+    async def prove_noted(store: Store) -> object:
+        proven.append(store)
+        return await prove(store)
+
+    monkeypatch.setattr("trade_runtime.cli.preflight.prove", prove_noted)
+    trio.run(partial(preflight, settings, ask_venues=False))
+    assert [] == proven
+    trio.run(partial(examine, settings, ask_venues=False))
+    assert 1 == len(proven)

@@ -24,6 +24,7 @@ from trade_runtime.cli.places import check_data_dir
 from trade_runtime.errors import ConfigError, StoreDamaged
 from trade_runtime.loading import load_strategies
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.journal import replay
 from trade_runtime.managers.memory import check_memories
 from trade_runtime.managers.strategies import check_strategies
 from trade_runtime.managers.tables import prove
@@ -75,9 +76,11 @@ async def preflight(
 ) -> list[str]:
     """Check all that a start needs; return what is to be warned of, a line each.
 
-    Arguments, errors and cancellation as for `examine`.
+    The journal is read as a start reads it, from its newest snapshot on. Arguments, errors and
+    cancellation as for `examine`.
     """
-    return list((await examine(settings, ask_venues=ask_venues, plugins=plugins)).warnings)
+    found = await examine(settings, ask_venues=ask_venues, whole=False, plugins=plugins)
+    return list(found.warnings)
 
 
 async def examine(
@@ -85,6 +88,7 @@ async def examine(
     *,
     ask_venues: bool,
     with_history: bool = False,
+    whole: bool = True,
     plugins: Plugins | None = None,
 ) -> Findings:
     """Check all that a start needs: strategies, venues, store, folder, journal, instruments.
@@ -98,6 +102,7 @@ async def examine(
         with_history: check what a backtest needs, too, where the configuration names a history. A
             configuration for backtests alone is no mistake then; in one that can be run, what a
             backtest lacks is only warned of.
+        whole: prove the journal as far back as it goes, and its tables.
         plugins: to find venues and stores instead of the installed ones.
 
     Raises:
@@ -140,7 +145,7 @@ async def examine(
     if not settings.strategies:
         warnings.append("strategies: there are none, so nothing will be traded")
     try:
-        journal = await read_journal(settings, plugins)
+        journal = await read_journal(settings, plugins, whole=whole)
         if not lacking:  # a backtest loads no state
             check_memories(strategies, journal.state.memories)
         if ask_venues and not lacking:
@@ -151,10 +156,18 @@ async def examine(
     return Findings(journal, venues, warnings, lacking)
 
 
-async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Journal:
+async def read_journal(
+    settings: Settings, plugins: Plugins | None = None, *, whole: bool = True
+) -> Journal:
     """Read the journal that the settings name, prove it record by record, and fold it.
 
     No ownership is taken: it may be in use by a runtime. One that does not exist reads as empty.
+
+    Args:
+        settings: which name it.
+        plugins: to find the store instead of the installed ones.
+        whole: as far back as it goes, and hold its tables against it; else from the newest snapshot
+            on, as a start does.
 
     Raises:
         ConfigError: the settings name no store that there could be.
@@ -164,9 +177,12 @@ async def read_journal(settings: Settings, plugins: Plugins | None = None) -> Jo
     data_dir = settings.runtime.data_dir
     opened = (plugins or Plugins()).open_store(settings, environment(data_dir), read_only=True)
     async with opened as store:
-        await store.check()
         try:
-            found, tabled = await prove(store)
+            if whole:
+                await store.check()
+                found, tabled = await prove(store)
+            else:
+                found, tabled = await replay(store), False
         except StoreDamaged as error:
             if str(error).startswith(("record ", "table ")):  # the chain knows not where they are
                 raise StoreDamaged(

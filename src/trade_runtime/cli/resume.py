@@ -20,6 +20,7 @@ from trade_runtime.lifecycle.report import iso
 from trade_runtime.machines.journal import make_record
 from trade_runtime.managers.journal import READ_BATCH, replay
 from trade_runtime.model.records import KINDS, LatchCleared, LatchSet
+from trade_runtime.model.tables import Rows
 from trade_runtime.operator import OPERATOR
 from trade_runtime.plugins import Plugins
 from trade_runtime.protocols import Record, Store
@@ -93,7 +94,9 @@ async def _clear(settings: Settings, reason: str) -> None:
         if found.state.latch is not None:  # else somebody was faster
             now_ns = environment(settings.runtime.data_dir).clock.now_ns()
             event = LatchCleared(OPERATOR, reason)
-            await store.append([make_record(found.digest, found.seq + 1, now_ns, event)], {})
+            # It changes no row; tables that are behind stay so, until a start makes them anew.
+            rows: Rows | None = {} if await store.tabled() == found.seq else None
+            await store.append([make_record(found.digest, found.seq + 1, now_ns, event)], rows)
 
 
 def _store(settings: Settings, *, read_only: bool) -> AbstractAsyncContextManager[Store]:
