@@ -76,6 +76,11 @@ def order_id(name: str) -> ClientOrderId:
     return ClientOrderId(name)
 
 
+def placed(name: str) -> OrderSpec:
+    """An order of that id; a paper venue goes by the id alone."""
+    return spec(name, Side.BUY, "1", "1")
+
+
 def spec(
     name: str,
     side: Side,

@@ -19,8 +19,8 @@ from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.protocols import Environment
 from trade_runtime.replay import AtEnd, Speed, parse_fault, serve_replay
-from trade_runtime.venues.binance import BinanceSpotSettings, plugin
-from trade_runtime.venues.binance.market import BinanceSpot
+from trade_runtime.venues.binance_spot import BinanceSpotSettings, plugin
+from trade_runtime.venues.binance_spot.market import BinanceSpot
 
 BEGAN_NS = 1_700_000_000_000_000_000
 BEGAN_MS = 1_700_000_005_000

@@ -14,16 +14,16 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import Side
-from trade_runtime.venues.binance.book_sync import DepthEvent
-from trade_runtime.venues.binance.codec import (
+from trade_runtime.venues.binance.rest import decode_error
+from trade_runtime.venues.binance_spot.book_sync import DepthEvent
+from trade_runtime.venues.binance_spot.codec import (
     StreamDecoder,
-    decode_error,
     decode_snapshot,
     decode_tickers,
     decode_trades,
     stream_names,
 )
-from trade_runtime.venues.binance.instruments import decode_instruments
+from trade_runtime.venues.binance_spot.instruments import decode_instruments
 
 ID = InstrumentId("ETHUSDT.paper")
 SYMBOLS = {"ETHUSDT": ID}

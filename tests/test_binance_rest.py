@@ -14,9 +14,10 @@ from trio.testing import MockClock
 from tests.replay_world import ETH, Sink, environment, market, served, small_recording
 from trade_runtime.errors import ConfigError, VenueError
 from trade_runtime.model.ids import VenueName
-from trade_runtime.venues.binance import BinanceSpotSettings
-from trade_runtime.venues.binance.market import BinanceSpot
-from trade_runtime.venues.binance.rest import MAX_ANSWER_BYTES, Rest, RestRefused
+from trade_runtime.venues.binance.rest import Rest, RestRefused
+from trade_runtime.venues.binance_spot import BinanceSpotSettings
+from trade_runtime.venues.binance_spot.market import BinanceSpot
+from trade_runtime.venues.wire.http import MAX_ANSWER_BYTES, Http
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -24,7 +25,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 @asynccontextmanager
 async def answering(handler: Handler) -> AsyncIterator[Rest]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
-        yield Rest("https://api.example/", client)
+        yield Rest(Http("https://api.example/", client))
 
 
 async def test_an_answer_is_its_body() -> None:
@@ -120,7 +121,7 @@ async def test_an_answer_that_never_comes_has_a_deadline(autojump_clock: MockClo
 
     async with httpx.AsyncClient(transport=Silent()) as client:
         with pytest.raises(VenueError, match="no answer within 10 s"):
-            await Rest("http://h", client).get("/x", {})
+            await Rest(Http("http://h", client)).get("/x", {})
 
 
 async def test_one_unknown_symbol_does_not_hide_the_others() -> None:

@@ -15,9 +15,9 @@ from tests.replay_world import ETH, Sink, market, served, small_recording
 from trade_runtime.errors import VenueDown, VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Quote
-from trade_runtime.venues.binance import link as link_module
-from trade_runtime.venues.binance.link import open_link
-from trade_runtime.venues.binance.market import MAX_STREAMS, BinanceSpot
+from trade_runtime.venues.binance_spot.market import MAX_STREAMS, BinanceSpot
+from trade_runtime.venues.wire import link as link_module
+from trade_runtime.venues.wire.link import open_link
 
 CHANGES = 60
 PATIENCE_SECS = 20.0

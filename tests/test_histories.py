@@ -23,7 +23,7 @@ from trade_runtime.histories.layouts import dump_plugin, lean_plugin
 from trade_runtime.histories.table import csv_plugin, parquet_plugin
 from trade_runtime.model.market import Bar, BookLevels, Quote, Trade
 from trade_runtime.model.orders import Side
-from trade_runtime.venues.binance.history import plugin as recording_plugin
+from trade_runtime.venues.binance_spot.history import plugin as recording_plugin
 
 
 class TestGood:

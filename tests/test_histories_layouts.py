@@ -24,7 +24,7 @@ from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Bar, BookLevels, Quote
 from trade_runtime.plugins import Plugins
 from trade_runtime.settings import Settings
-from trade_runtime.venues.binance.history import plugin as recording_plugin
+from trade_runtime.venues.binance_spot.history import plugin as recording_plugin
 
 DAY_MS = 1_723_075_200_000
 """2024-08-08."""

@@ -22,8 +22,9 @@ from tests.support.world import Hand, World, until
 from tests.support.wrapped import WrappedVenue
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import ClientOrderId, Currency, TradeId
+from trade_runtime.model.ids import Currency, TradeId
 from trade_runtime.model.orders import OrderSpec, OrderType, Side
+from trade_runtime.protocols import Placed
 
 KINDS: dict[str, dict[str, Any]] = {
     "groups": {},
@@ -59,8 +60,8 @@ class _Slow(WrappedVenue):
         else:
             self._venue.submit(order)
 
-    def cancel(self, client_order_id: ClientOrderId) -> None:
-        self._venue.cancel(client_order_id)
+    def cancel(self, order: Placed) -> None:
+        self._venue.cancel(order)
 
     def arrive(self) -> None:
         for order in self.under_way:
@@ -257,9 +258,9 @@ class TestRestart:
 class _Deaf(WrappedVenue):
     """A venue that does not get what follows from a fill: the process died before it left."""
 
-    def cancel(self, client_order_id: ClientOrderId) -> None: ...
+    def cancel(self, order: Placed) -> None: ...
 
-    def amend(self, client_order_id: ClientOrderId, **numbers: Any) -> None: ...
+    def amend(self, order: Placed, **numbers: Any) -> None: ...
 
 
 def lose_what_follows(world: World) -> None:

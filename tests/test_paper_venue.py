@@ -20,7 +20,7 @@ from tests.paper_world import (
     PAPER,
     Notes,
     environment,
-    order_id,
+    placed,
     quote,
     spec,
     told,
@@ -131,7 +131,7 @@ class TestLatency:
         async with running(venue, sink):
             venue.submit(spec("a", Side.BUY, "1", "98"))
             await trio.sleep(0.01)
-            venue.cancel(order_id("a"))
+            venue.cancel(placed("a"))
             await trio.sleep(1)
         assert sink.heard == [(0.04, "a accepted"), (0.05, "a cancelled 0")]
 
@@ -164,7 +164,7 @@ class TestLatency:
         async with running(venue, sink):
             for number in range(20):
                 venue.submit(spec(f"o{number}", Side.BUY, "0.1", "98"))
-                assert await venue.order(order_id(f"o{number}")) is not None
+                assert await venue.order(placed(f"o{number}")) is not None
             assert len(await venue.open_orders()) == 20
 
     async def test_queries_answer_from_the_record(self, autojump_clock: MockClock) -> None:
@@ -174,7 +174,7 @@ class TestLatency:
             venue.submit(spec("a", Side.BUY, "1"))
             await trio.sleep(1)
         again = new_venue(exchange=venue.exchange)
-        report = await again.order(order_id("a"))
+        report = await again.order(placed("a"))
         assert report is not None
         assert report.status is ReportStatus.FILLED
         [fill] = await again.fills(0)
@@ -184,7 +184,7 @@ class TestLatency:
             "ETH": Decimal(6),
         }
         assert await again.fills(fill.ts_ns + 1) == []
-        assert await again.order(order_id("b")) is None
+        assert await again.order(placed("b")) is None
 
 
 class TestMoments:
@@ -267,7 +267,7 @@ class TestAmends:
         venue, sink = new_venue(), Sink()
         async with running(venue, sink):
             venue.submit(spec("a", Side.BUY, "1", "98"))
-            venue.amend(order_id("a"), quantity=Decimal(2), price=Decimal(97), trigger_price=None)
+            venue.amend(placed("a"), quantity=Decimal(2), price=Decimal(97), trigger_price=None)
             await trio.sleep(1)
             [report] = await venue.open_orders()
         assert sink.heard == [(0.04, "a accepted"), (0.04, "a amended 2 97")]
@@ -280,16 +280,14 @@ class TestAmends:
         async with running(venue, sink):
             venue.submit(spec("a", Side.BUY, "1", "98"))
             for _ in range(2):
-                venue.amend(
-                    order_id("a"), quantity=Decimal(2), price=Decimal(97), trigger_price=None
-                )
+                venue.amend(placed("a"), quantity=Decimal(2), price=Decimal(97), trigger_price=None)
                 await trio.sleep(1)
         assert sink.words == ["a accepted", "a amend rejected (refused by a configured fault)"]
 
     async def test_need_a_connection(self, autojump_clock: MockClock) -> None:
         with pytest.raises(VenueDown):
             new_venue().amend(
-                order_id("a"), quantity=Decimal(2), price=Decimal(97), trigger_price=None
+                placed("a"), quantity=Decimal(2), price=Decimal(97), trigger_price=None
             )
 
 
@@ -299,7 +297,7 @@ class TestConnection:
         with pytest.raises(VenueDown, match="not connected"):
             venue.submit(spec("a", Side.BUY, "1"))
         with pytest.raises(VenueDown):
-            venue.cancel(order_id("a"))
+            venue.cancel(placed("a"))
 
     async def test_what_has_left_arrives_though_the_sender_is_gone(
         self, autojump_clock: MockClock
@@ -310,7 +308,7 @@ class TestConnection:
             venue.submit(spec("a", Side.BUY, "1", "98"))
         assert [request.client_order_id for request in venue.in_flight()] == ["a"]
         assert venue.exchange.open_orders() == []
-        assert await venue.order(order_id("a")) is not None
+        assert await venue.order(placed("a")) is not None
         assert sink.words == []
 
     async def test_leaving_lets_everything_under_way_arrive(
@@ -333,7 +331,7 @@ class TestConnection:
         venue = new_venue()
         async with running(venue, Sink()):
             venue.submit(spec("a", Side.BUY, "1", "98"))
-            venue.cancel(order_id("a"))
+            venue.cancel(placed("a"))
         first, second = venue.in_flight()
         assert told(first.reach(venue.exchange)) == "a accepted"
         assert told(second.reach(venue.exchange)) == "a cancelled 0"
@@ -370,7 +368,7 @@ class TestConnection:
         await run_until_it_breaks(venue, sink, send, "the disk is full")
         record.broken = False
         async with running(venue, sink):
-            assert await venue.order(order_id("a")) is None
+            assert await venue.order(placed("a")) is None
             venue.submit(spec("a", Side.BUY, "1", "98"))
             await trio.sleep(1)
         assert sink.words == ["a accepted"]
@@ -399,7 +397,7 @@ class TestFaults:
             venue.submit(spec("a", Side.BUY, "1", "98"))
             await trio.sleep(10)
             assert sink.words == []
-            report = await venue.order(order_id("a"))
+            report = await venue.order(placed("a"))
             assert report is not None
             assert report.status is ReportStatus.OPEN
 
@@ -408,7 +406,7 @@ class TestFaults:
         async with running(venue, sink):
             venue.submit(spec("a", Side.BUY, "1", "98"))
             await trio.sleep(1)
-            venue.cancel(order_id("a"))
+            venue.cancel(placed("a"))
             await trio.sleep(100)
             assert len(await venue.open_orders()) == 1
         assert sink.words == ["a accepted"]
@@ -430,9 +428,9 @@ class TestFaults:
         async with running(venue, sink):
             sent = trio.current_time()
             venue.submit(spec("a", Side.BUY, "1", "98"))
-            assert await venue.order(order_id("a")) is None
+            assert await venue.order(placed("a")) is None
             await trio.sleep_until(sent + venue.settle_secs)
-            assert await venue.order(order_id("a")) is not None
+            assert await venue.order(placed("a")) is not None
 
     async def test_a_delayed_event_comes_after_a_later_one(self, autojump_clock: MockClock) -> None:
         late = FaultSettings(kind="delay", on="event", delay_ms=100, for_secs=0.045)
@@ -440,7 +438,7 @@ class TestFaults:
         async with running(venue, sink):
             venue.submit(spec("a", Side.BUY, "1", "98"))
             await trio.sleep(0.01)
-            venue.cancel(order_id("a"))
+            venue.cancel(placed("a"))
             await trio.sleep(1)
         assert sink.heard == [(0.05, "a cancelled 0"), (0.14, "a accepted")]
 
@@ -466,7 +464,7 @@ class TestFaults:
         venue, sink = new_venue(reject, exchange=new_exchange(record)), Sink()
         async with running(venue, sink):
             venue.submit(spec("a", Side.BUY, "1", "98"))
-            venue.cancel(order_id("a"))
+            venue.cancel(placed("a"))
             await trio.sleep(1)
             with pytest.raises(VenueRefused):
                 await venue.balances()
@@ -523,7 +521,7 @@ class TestFaults:
             venue = new_venue(drop, seed=seed)
             await run_until_it_breaks(venue, Sink(), partial(venue.submit, order))
             await trio.sleep(2)
-            arrived.append(await venue.order(order_id("a")) is not None)
+            arrived.append(await venue.order(placed("a")) is not None)
         assert set(arrived) == {True, False}
 
     async def test_the_same_seed_makes_the_same_mishaps(self, autojump_clock: MockClock) -> None:
@@ -540,7 +538,7 @@ class TestFaults:
                 for number in range(30):
                     venue.submit(spec(f"o{number}", Side.BUY, "0.1", "98"))
                     await trio.sleep(0.013)
-                    venue.cancel(order_id(f"o{number}"))
+                    venue.cancel(placed(f"o{number}"))
                 await trio.sleep(1)
             heard.append(sink.heard)
         assert heard[0] == heard[1]

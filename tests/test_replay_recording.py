@@ -11,7 +11,7 @@ from tests.recorded import ETHUSDT, FOUR_SYMBOLS, recorded
 from tests.replay_world import frame, small_recording
 from trade_runtime.errors import ConfigError
 from trade_runtime.replay.facts import Facts, read_facts
-from trade_runtime.venues.binance.recording import Recording
+from trade_runtime.venues.binance_spot.recording import Recording
 
 TRADE = frame("ethusdt@trade", {"e": "trade", "t": 1, "p": "2.5", "q": "0.10", "T": 5, "m": True})
 SNAPSHOT = '{"lastUpdateId":%d,"bids":[["99.00","1"]],"asks":[["101.00","1"]]}'

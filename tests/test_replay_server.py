@@ -17,7 +17,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 from tests.replay_world import BEGAN_MS, ETH, Sink, market, served, small_recording
 from trade_runtime.errors import ConfigError, VenueError
 from trade_runtime.replay import feed, serve_replay
-from trade_runtime.venues.binance.link import open_link
+from trade_runtime.venues.wire.link import open_link
 
 CHANGES = 60
 ROWS = 3 * CHANGES

@@ -64,9 +64,9 @@ class _Mortal(WrappedVenue):
         if not self._dead():
             self._venue.submit(order)
 
-    def cancel(self, order_id: Any) -> None:
+    def cancel(self, order: Any) -> None:
         if not self._dead():
-            self._venue.cancel(order_id)
+            self._venue.cancel(order)
 
 
 async def trade(hand: Hand) -> None:

@@ -18,7 +18,7 @@ from trade_runtime.model.ids import ClientOrderId
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import OrderSpec
-from trade_runtime.protocols import Simulated
+from trade_runtime.protocols import Placed, Simulated
 
 What = TypeVar("What", OrderSpec, ClientOrderId)
 """What a request is about."""
@@ -66,13 +66,13 @@ class SimulatedVenue:
         if order.expire_ns:
             self._dated = True
 
-    def cancel(self, client_order_id: ClientOrderId) -> None:
+    def cancel(self, order: Placed) -> None:
         """Send a cancel."""
-        self._send(self.exchange.cancel, client_order_id)
+        self._send(self.exchange.cancel, order.client_order_id)
 
     def amend(
         self,
-        client_order_id: ClientOrderId,
+        order: Placed,
         *,
         quantity: Decimal,
         price: Decimal | None,
@@ -82,7 +82,7 @@ class SimulatedVenue:
         amend = partial(
             self.exchange.amend, quantity=quantity, price=price, trigger_price=trigger_price
         )
-        self._send(amend, client_order_id)
+        self._send(amend, order.client_order_id)
 
     def adopt(self, instruments: Collection[Instrument]) -> None:
         """Learn the instruments to trade."""

@@ -344,7 +344,7 @@ class OrderManager(Steering):
             if self.gate.halted is not None and not order.spec.protective:
                 raise OrderRefused("halted", "trading is halted")
             self.venues.trading_in(order.instrument).amend(
-                order.id,
+                order.spec,
                 quantity=amend.quantity,
                 price=amend.price,
                 trigger_price=amend.trigger_price,
@@ -373,7 +373,7 @@ class OrderManager(Steering):
     def send_cancel(self, order: Order) -> None:
         """Send a cancel, again if need be."""
         try:
-            self.venues.trading_in(order.instrument).cancel(order.id)
+            self.venues.trading_in(order.instrument).cancel(order.spec)
         except VenueDown as error:
             log.warning("Cancel not sent", order=order.id, error=str(error))
         if self._time is not None:

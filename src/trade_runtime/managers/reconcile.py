@@ -216,7 +216,7 @@ class Reconciler:
         for order in orders:
             if order.is_live or (order.closed_filled is None and not order.settled):
                 asked_at = trio.current_time()
-                report = await self._query(partial(self._venue.order, order.id))
+                report = await self._query(partial(self._venue.order, order.spec))
                 if report is None:
                     self._absent(order, asked_at)
                 else:
@@ -275,7 +275,7 @@ class Reconciler:
         # power. A stop may be what protects a position; anything else must not rest unowned.
         log.error("An order rests that we do not own", order=report.client_order_id)
         if report.type not in _PASSIVE_TYPES:
-            self._venue.cancel(report.client_order_id)
+            self._venue.cancel(report)
 
     async def _book_fills(self) -> Sequence[Fill]:
         last = self._orders.trading.last_fill_ns.get(self._name, 0)

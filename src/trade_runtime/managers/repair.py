@@ -30,13 +30,12 @@ from trade_runtime.managers.reconcile import Reconciler
 from trade_runtime.managers.venues import Venues, read_table
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import (
-    ClientOrderId,
     StrategyName,
     VenueName,
 )
 from trade_runtime.model.orders import OrderReport, OrderSpec
 from trade_runtime.model.records import JournalEvent, Reconciled
-from trade_runtime.protocols import Clock, Environment, Venue, VenuePlugin
+from trade_runtime.protocols import Clock, Environment, Placed, Venue, VenuePlugin
 from trade_runtime.settings import Settings
 
 SETTLE_TIMEOUT_SECS = 15.0
@@ -128,10 +127,10 @@ class Mute:
         """
         raise VenueDown("nothing is sent while an operator reconciles")
 
-    def cancel(self, client_order_id: ClientOrderId) -> None:
+    def cancel(self, order: Placed) -> None:
         """Send nothing; the next start asks again."""
 
-    def amend(self, client_order_id: ClientOrderId, **numbers: Decimal | None) -> None:
+    def amend(self, order: Placed, **numbers: Decimal | None) -> None:
         """Send nothing; the next start asks again."""
 
 

@@ -13,7 +13,7 @@ from trade_runtime.model.events import Fill, VenueEvent
 from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
-from trade_runtime.model.orders import OrderReport, OrderSpec, OrderType, TimeInForce
+from trade_runtime.model.orders import OrderReport, OrderSpec, OrderType, Side, TimeInForce
 from trade_runtime.protocols.world import Clock, Environment
 
 
@@ -46,6 +46,21 @@ class Capabilities:
     oco: bool = False
 
 
+class Placed(Protocol):
+    """An order as it was placed: what a venue has to be told to find it. An `OrderSpec` is one, and
+    so is an `OrderReport`.
+    """
+
+    @property
+    def client_order_id(self) -> ClientOrderId: ...  # noqa: D102
+    @property
+    def instrument(self) -> InstrumentId: ...  # noqa: D102
+    @property
+    def side(self) -> Side: ...  # noqa: D102
+    @property
+    def type(self) -> OrderType: ...  # noqa: D102
+
+
 class OrderEntry(Protocol):
     """What sends orders: commands go in by plain calls, and their outcome comes as events, or
     never.
@@ -62,7 +77,7 @@ class OrderEntry(Protocol):
             VenueDown: there is no connection; nothing has left this process.
         """
 
-    def cancel(self, client_order_id: ClientOrderId) -> None:
+    def cancel(self, order: Placed) -> None:
         """Ask for a cancel. The outcome comes as OrderClosed or CancelRejected, or never.
 
         Raises:
@@ -71,7 +86,7 @@ class OrderEntry(Protocol):
 
     def amend(
         self,
-        client_order_id: ClientOrderId,
+        order: Placed,
         *,
         quantity: Decimal,
         price: Decimal | None,
@@ -105,7 +120,7 @@ class Venue(OrderEntry, Protocol):
             VenueError: no answer, or one that made no sense.
         """
 
-    async def order(self, client_order_id: ClientOrderId) -> OrderReport | None:
+    async def order(self, order: Placed) -> OrderReport | None:
         """Return the venue's view of an order, or None where it knows none of that id.
 
         Raises:
@@ -144,6 +159,48 @@ class TellsPositions(Protocol):
 
         Raises:
             VenueError: no answer, or one that made no sense.
+        """
+
+
+@runtime_checkable
+class CancelsAll(Protocol):
+    """A venue that cancels all that rests in an instrument by one request, whoever placed it."""
+
+    def cancel_all(self, order: Placed) -> None:
+        """Ask for the cancel of all that rests in the instrument of `order`.
+
+        The outcomes come as an OrderClosed for each, or never. Who calls has seen that nothing
+        rests there which is to stay: no stop-loss, no order of another program.
+
+        Raises:
+            VenueDown: there is no connection; nothing has left this process.
+        """
+
+
+@runtime_checkable
+class DeadMansSwitch(Protocol):
+    """A venue that cancels orders by itself when it has not heard from us for a while.
+
+    What it cancels differs: some take stop-losses too. So after any firing the orders are read
+    again, and what is missing is placed again.
+    """
+
+    @property
+    def switch_secs(self) -> float:
+        """After how many seconds of silence it fires; 0 where it is not to be used."""
+
+    async def arm(self) -> None:
+        """Start its countdown anew.
+
+        Raises:
+            VenueError: the venue did not say that it runs.
+        """
+
+    async def disarm(self) -> None:
+        """Stop its countdown: nothing fires any more.
+
+        Raises:
+            VenueError: the venue did not say that it stands.
         """
 
 

@@ -25,7 +25,7 @@ from trade_runtime.replay.shapes import (
     kind_of,
     payload_of,
 )
-from trade_runtime.venues.binance.recording import Recording, Row
+from trade_runtime.venues.binance_spot.recording import Recording, Row
 
 MAX_SNAPSHOT_DELAY_NS: Final = 60 * 10**9
 """A book begins with the recorded snapshot only where that was taken this soon after the stream

@@ -23,7 +23,7 @@ from trade_runtime.replay.position import Position
 from trade_runtime.replay.shapes import payload_of
 from trade_runtime.replay.turns import Turns
 from trade_runtime.replay.wire import Gone, Wire, text_frame
-from trade_runtime.venues.binance.recording import Recording, Row
+from trade_runtime.venues.binance_spot.recording import Recording, Row
 
 BATCH_FRAMES: Final = 64
 """Frames that go out in one send, at most: those that are due anyway."""

@@ -15,7 +15,7 @@ import trio
 from trade_runtime.replay.book import Book
 from trade_runtime.replay.facts import Facts
 from trade_runtime.replay.shapes import decode_depth, decode_snapshot, kind_of
-from trade_runtime.venues.binance.recording import Row
+from trade_runtime.venues.binance_spot.recording import Row
 
 MAX_TRADES: Final = 1000
 """Trades of a symbol that are kept: what Binance gives at most in one answer."""

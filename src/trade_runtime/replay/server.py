@@ -29,7 +29,7 @@ from trade_runtime.replay.feed import AtEnd, Dropped, Feed
 from trade_runtime.replay.position import Position
 from trade_runtime.replay.rest import Answer, Answers, refusal
 from trade_runtime.replay.wire import Gone, Wire
-from trade_runtime.venues.binance.recording import Recording
+from trade_runtime.venues.binance_spot.recording import Recording
 
 HOST: Final = "127.0.0.1"
 MAX_PORT: Final = 65_535

@@ -17,7 +17,7 @@ import msgspec
 from trade_runtime.replay.facts import Facts, SymbolFacts
 from trade_runtime.replay.position import Position
 from trade_runtime.replay.shapes import Snapshot, kind_of
-from trade_runtime.venues.binance.recording import Row
+from trade_runtime.venues.binance_spot.recording import Row
 
 PAUSE_MS: Final = 100
 """Between the end of a turn and the beginning of the next, by the recording's clocks."""

@@ -31,6 +31,7 @@ from trade_runtime.protocols import (
     Environment,
     MarketSink,
     Owner,
+    Placed,
     Store,
     StorePlugin,
     VenuePlugin,
@@ -92,22 +93,22 @@ class WatchedVenue(PaperVenue):
         super().submit(order)
         self._world.note("submit", order.client_order_id)
 
-    def cancel(self, client_order_id: ClientOrderId) -> None:
+    def cancel(self, order: Placed) -> None:
         """Send a cancel, as any paper venue does."""
-        super().cancel(client_order_id)
-        self._world.note("cancel", client_order_id)
+        super().cancel(order)
+        self._world.note("cancel", order.client_order_id)
 
     def amend(
         self,
-        client_order_id: ClientOrderId,
+        order: Placed,
         *,
         quantity: Decimal,
         price: Decimal | None,
         trigger_price: Decimal | None,
     ) -> None:
         """Send new numbers for an order, as any paper venue does."""
-        super().amend(client_order_id, quantity=quantity, price=price, trigger_price=trigger_price)
-        self._world.note("amend", client_order_id)
+        super().amend(order, quantity=quantity, price=price, trigger_price=trigger_price)
+        self._world.note("amend", order.client_order_id)
 
     async def fills(self, since_ns: int) -> Sequence[Fill]:
         """Return the fills, as any paper venue does."""

@@ -23,7 +23,7 @@ from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, Venue
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import OrderReport, OrderSpec
-from trade_runtime.protocols import Capabilities, Environment, VenueSink
+from trade_runtime.protocols import Capabilities, Environment, Placed, VenueSink
 from trade_runtime.venues.paper.exchange import PaperExchange
 from trade_runtime.venues.paper.faults import Faults, Mishap, Occasion
 from trade_runtime.venues.paper.settings import PaperSettings
@@ -127,17 +127,17 @@ class PaperVenue:
         """
         self._send("submit", order.client_order_id, order)
 
-    def cancel(self, client_order_id: ClientOrderId) -> None:
+    def cancel(self, order: Placed) -> None:
         """Send a cancel; it reaches the exchange after the latency.
 
         Raises:
             VenueDown: there is no connection; nothing has left this process.
         """
-        self._send("cancel", client_order_id, None)
+        self._send("cancel", order.client_order_id, None)
 
     def amend(
         self,
-        client_order_id: ClientOrderId,
+        order: Placed,
         *,
         quantity: Decimal,
         price: Decimal | None,
@@ -148,7 +148,7 @@ class PaperVenue:
         Raises:
             VenueDown: there is no connection; nothing has left this process.
         """
-        self._send("amend", client_order_id, None, (quantity, price, trigger_price))
+        self._send("amend", order.client_order_id, None, (quantity, price, trigger_price))
 
     def in_flight(self) -> list[Request]:
         """Return the requests that have left and not arrived, in the order they are due.
@@ -167,13 +167,13 @@ class PaperVenue:
         """
         return await self._ask(self.exchange.open_orders)
 
-    async def order(self, client_order_id: ClientOrderId) -> OrderReport | None:
+    async def order(self, order: Placed) -> OrderReport | None:
         """Return the exchange's view of an order, or None where it knows none of that id.
 
         Raises:
             VenueError: no answer.
         """
-        return await self._ask(lambda: self.exchange.order(client_order_id))
+        return await self._ask(lambda: self.exchange.order(order.client_order_id))
 
     async def fills(self, since_ns: int) -> Sequence[Fill]:
         """Return the fills from `since_ns` on, oldest first.

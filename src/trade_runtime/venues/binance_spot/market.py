@@ -18,18 +18,19 @@ from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Bar
 from trade_runtime.protocols import Environment, MarketSession, MarketSink
-from trade_runtime.venues.binance.codec import (
+from trade_runtime.venues.binance.rest import Rest, RestRefused
+from trade_runtime.venues.binance_spot.codec import (
     STREAMS,
     decode_tickers,
     decode_trades,
     stream_names,
 )
-from trade_runtime.venues.binance.instruments import decode_instruments
-from trade_runtime.venues.binance.klines import decode_time, fetch_klines, interval_for
-from trade_runtime.venues.binance.link import open_link
-from trade_runtime.venues.binance.rest import Rest, RestRefused, open_rest
-from trade_runtime.venues.binance.session import StreamSession
-from trade_runtime.venues.binance.settings import BinanceSpotSettings
+from trade_runtime.venues.binance_spot.instruments import decode_instruments
+from trade_runtime.venues.binance_spot.klines import decode_time, fetch_klines, interval_for
+from trade_runtime.venues.binance_spot.session import StreamSession
+from trade_runtime.venues.binance_spot.settings import BinanceSpotSettings
+from trade_runtime.venues.wire.http import open_http, tls_for
+from trade_runtime.venues.wire.link import open_link
 
 MAX_STREAMS: Final = 1024
 """Streams that Binance allows on one connection."""
@@ -157,12 +158,9 @@ async def open_market(
     name: VenueName, settings: Any, env: Environment
 ) -> AsyncIterator[BinanceSpot]:
     """Open the plug-in; this needs no network. Leaving closes the pool of REST connections."""
-    urls = (settings.ws_url, settings.rest_url)
-    secure = any(url.startswith(("wss:", "https:")) for url in urls)
-    # The system's trust store, for both: SSL_CERT_FILE names another.
-    tls = ssl.create_default_context() if secure else None
-    async with open_rest(settings.rest_url, tls) as rest:
-        yield BinanceSpot(name, settings, env, rest, tls)
+    tls = tls_for(settings.ws_url, settings.rest_url)
+    async with open_http(settings.rest_url, tls) as http:
+        yield BinanceSpot(name, settings, env, Rest(http), tls)
 
 
 def _batches(symbols: Sequence[str]) -> Iterator[Sequence[str]]:

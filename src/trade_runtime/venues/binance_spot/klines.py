@@ -14,8 +14,8 @@ import msgspec
 from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Bar
-from trade_runtime.venues.binance.codec import NS_PER_MS, check_finite, decode
-from trade_runtime.venues.binance.rest import Rest
+from trade_runtime.venues.binance.rest import BINANCE, Rest
+from trade_runtime.venues.binance_spot.codec import NS_PER_MS
 
 INTERVAL_SECS: Final[Mapping[str, int]] = {
     "1s": 1,
@@ -134,10 +134,10 @@ def decode_klines(body: bytes, interval: Interval, before_ms: int) -> list[_Klin
     Raises:
         VenueError: it made no sense.
     """
-    klines = decode(_klines, body, "list of klines")
+    klines = BINANCE.decode(_klines, body, "list of klines")
     earliest_ms = 0
     for kline in klines:
-        check_finite("kline", kline.open, kline.high, kline.low, kline.close, kline.volume)
+        BINANCE.check_finite("kline", kline.open, kline.high, kline.low, kline.close, kline.volume)
         opened, closed = kline.open_ms, kline.open_ms + interval.ms
         if opened % interval.ms or not earliest_ms <= opened < closed <= before_ms:
             raise VenueError(
@@ -154,4 +154,4 @@ def decode_time(body: bytes) -> int:
     Raises:
         VenueError: it made no sense.
     """
-    return decode(_time, body, "time").serverTime
+    return BINANCE.decode(_time, body, "time").serverTime

@@ -11,7 +11,7 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ZERO
-from trade_runtime.venues.binance.codec import decode
+from trade_runtime.venues.binance.rest import BINANCE
 
 MAX_PLACES: Final = 8
 """Binance counts in steps of 10^-8; that is the step where a filter names none."""
@@ -50,7 +50,8 @@ def decode_instruments(body: bytes, venue: VenueName) -> dict[str, Instrument]:
         VenueError: it made no sense, or market data could not carry a symbol's numbers exactly.
     """
     return {
-        raw.symbol: _instrument(raw, venue) for raw in decode(_info, body, "exchangeInfo").symbols
+        raw.symbol: _instrument(raw, venue)
+        for raw in BINANCE.decode(_info, body, "exchangeInfo").symbols
     }
 
 

@@ -2,16 +2,15 @@
 
 Fields and streams that we do not know are ignored, as Binance asks of its clients; frames that we
 do not know are counted. What cannot be understood raises `VenueError`, whose text names what was
-wrong and repeats at most `MAX_EXCERPT_CHARS` of it; no error of the JSON library leaks.
+wrong and repeats little of it; no error of the JSON library leaks.
 
 Quotes and trades carry floats, levels of the book `Decimal`, both from the text on the wire.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -19,17 +18,14 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import Side
-from trade_runtime.venues.binance.book_sync import DepthEvent, DepthSnapshot, Levels
-
-MAX_EXCERPT_CHARS: Final = 200
-"""How much of a payload an error repeats."""
+from trade_runtime.venues.binance.rest import BINANCE
+from trade_runtime.venues.binance_spot.book_sync import DepthEvent, DepthSnapshot, Levels
+from trade_runtime.venues.wire.payload import excerpt
 
 NS_PER_MS: Final = 1_000_000
 
 STREAMS: Final = ("bookTicker", "trade", "depth@100ms")
 """What is subscribed for each symbol: `ethusdt@bookTicker` and so on."""
-
-T = TypeVar("T")
 
 
 class _Envelope(msgspec.Struct):
@@ -89,11 +85,6 @@ class _RestTrade(msgspec.Struct):
     isBuyerMaker: bool  # noqa: N815
 
 
-class _RestError(msgspec.Struct):
-    code: int
-    msg: str = ""
-
-
 # Binance writes prices and quantities as strings; `strict=False` reads those as floats.
 _envelope = msgspec.json.Decoder(_Envelope)
 _event = msgspec.json.Decoder(_Event)
@@ -103,26 +94,6 @@ _depth = msgspec.json.Decoder(_Depth)
 _snapshot = msgspec.json.Decoder(_Snapshot)
 _tickers = msgspec.json.Decoder(list[_RestTicker], strict=False)
 _trades = msgspec.json.Decoder(list[_RestTrade], strict=False)
-_error = msgspec.json.Decoder(_RestError)
-
-
-def excerpt(payload: bytes | str) -> str:
-    """Return the beginning of a payload, fit for a message of one line."""
-    if isinstance(payload, bytes):
-        payload = payload[: MAX_EXCERPT_CHARS * 4].decode(errors="replace")
-    text = "".join(c if c.isprintable() else " " for c in payload[: MAX_EXCERPT_CHARS + 1])
-    return text if len(text) <= MAX_EXCERPT_CHARS else text[:MAX_EXCERPT_CHARS] + "..."
-
-
-def decode(decoder: msgspec.json.Decoder[T], payload: bytes | str | msgspec.Raw, what: str) -> T:
-    """Decode `payload`, or raise VenueError naming `what` it was to be."""
-    try:
-        return decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        shown = bytes(payload) if isinstance(payload, msgspec.Raw) else payload
-        raise VenueError(
-            f"Binance sent a malformed {what}: {excerpt(str(error))}: {excerpt(shown)}"
-        ) from None
 
 
 def stream_names(symbols: Mapping[str, InstrumentId]) -> list[str]:
@@ -157,7 +128,7 @@ class StreamDecoder:
             VenueError: the frame is malformed, or says that the server shuts down or that the
                 subscription failed.
         """
-        envelope = decode(_envelope, frame, "frame")
+        envelope = BINANCE.decode(_envelope, frame, "frame")
         known = self._kinds.get(envelope.stream)
         if known is None:
             self._unknown(envelope)
@@ -172,7 +143,7 @@ class StreamDecoder:
     def _unknown(self, envelope: _Envelope) -> None:
         event = envelope.e
         if not event and bytes(envelope.data)[:1] == b"{":
-            event = decode(_event, envelope.data, "event").e
+            event = BINANCE.decode(_event, envelope.data, "event").e
         if event == "serverShutdown":
             raise VenueError("Binance is about to shut this server down: connect again")
         if bytes(envelope.error):
@@ -182,8 +153,8 @@ class StreamDecoder:
     def _quote(
         self, payload: msgspec.Raw, instrument: InstrumentId, received_ns: int
     ) -> Quote | None:
-        raw = decode(_book_ticker, payload, "bookTicker")
-        check_finite("bookTicker", raw.bid, raw.ask, raw.bid_size, raw.ask_size)
+        raw = BINANCE.decode(_book_ticker, payload, "bookTicker")
+        BINANCE.check_finite("bookTicker", raw.bid, raw.ask, raw.bid_size, raw.ask_size)
         if not (raw.bid and raw.ask):
             self.ignored += 1  # one side is empty: there is no best bid and ask to tell
             return None
@@ -191,16 +162,16 @@ class StreamDecoder:
 
 
 def _decode_trade(payload: msgspec.Raw, instrument: InstrumentId) -> Trade:
-    raw = decode(_trade, payload, "trade")
-    check_finite("trade", raw.price, raw.quantity)
+    raw = BINANCE.decode(_trade, payload, "trade")
+    BINANCE.check_finite("trade", raw.price, raw.quantity)
     side = Side.SELL if raw.buyer_is_maker else Side.BUY
     return Trade(instrument, raw.time_ms * NS_PER_MS, raw.price, raw.quantity, side, raw.trade_id)
 
 
 def _decode_depth(payload: msgspec.Raw, instrument: InstrumentId) -> DepthEvent:
-    raw = decode(_depth, payload, "depthUpdate")
-    _check_levels("depthUpdate", raw.bids)
-    _check_levels("depthUpdate", raw.asks)
+    raw = BINANCE.decode(_depth, payload, "depthUpdate")
+    BINANCE.check_levels("depthUpdate", raw.bids)
+    BINANCE.check_levels("depthUpdate", raw.asks)
     if raw.first_id > raw.last_id:
         raise VenueError(f"Binance sent a depthUpdate with U {raw.first_id} above u {raw.last_id}")
     return DepthEvent(
@@ -214,9 +185,9 @@ def decode_snapshot(body: bytes) -> DepthSnapshot:
     Raises:
         VenueError: it made no sense.
     """
-    raw = decode(_snapshot, body, "depth snapshot")
-    _check_levels("depth snapshot", raw.bids)
-    _check_levels("depth snapshot", raw.asks)
+    raw = BINANCE.decode(_snapshot, body, "depth snapshot")
+    BINANCE.check_levels("depth snapshot", raw.bids)
+    BINANCE.check_levels("depth snapshot", raw.asks)
     return DepthSnapshot(raw.lastUpdateId, raw.bids, raw.asks)
 
 
@@ -230,8 +201,8 @@ def decode_tickers(
     Raises:
         VenueError: it made no sense.
     """
-    for raw in decode(_tickers, body, "list of book tickers"):
-        check_finite("book ticker", raw.bidPrice, raw.askPrice, raw.bidQty, raw.askQty)
+    for raw in BINANCE.decode(_tickers, body, "list of book tickers"):
+        BINANCE.check_finite("book ticker", raw.bidPrice, raw.askPrice, raw.bidQty, raw.askQty)
         instrument = symbols.get(raw.symbol)
         if instrument is not None and raw.bidPrice and raw.askPrice:
             yield Quote(instrument, received_ns, raw.bidPrice, raw.askPrice, raw.bidQty, raw.askQty)
@@ -244,36 +215,8 @@ def decode_trades(body: bytes, instrument: InstrumentId) -> list[Trade]:
         VenueError: it made no sense.
     """
     trades = []
-    for raw in decode(_trades, body, "list of trades"):
-        check_finite("trade", raw.price, raw.qty)
+    for raw in BINANCE.decode(_trades, body, "list of trades"):
+        BINANCE.check_finite("trade", raw.price, raw.qty)
         side = Side.SELL if raw.isBuyerMaker else Side.BUY
         trades.append(Trade(instrument, raw.time * NS_PER_MS, raw.price, raw.qty, side, raw.id))
     return sorted(trades, key=lambda trade: trade.trade_id)
-
-
-def decode_error(body: bytes) -> tuple[int, str] | None:
-    """Return Binance's own code and message of a refused request, or None where it gives none."""
-    try:
-        error = _error.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
-    return error.code, excerpt(error.msg)
-
-
-def check_finite(what: str, *numbers: float) -> None:
-    """Refuse numbers that are none, or below 0.
-
-    Raises:
-        VenueError: one of them is.
-    """
-    if not all(0.0 <= number < math.inf for number in numbers):
-        raise VenueError(f"Binance sent a {what} with a number that is none: {numbers}")
-
-
-def _check_levels(what: str, levels: Levels) -> None:
-    for price, quantity in levels:
-        if not (price.is_finite() and quantity.is_finite() and price > 0 and quantity >= 0):
-            raise VenueError(
-                f"Binance sent a {what} with an impossible level:"
-                f" {excerpt(str(price))} at {excerpt(str(quantity))}"
-            )

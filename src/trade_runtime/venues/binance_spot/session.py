@@ -18,10 +18,10 @@ from trade_runtime.errors import RuntimeFault, VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.protocols import Environment, MarketSink
-from trade_runtime.venues.binance.book_sync import BookSync, DepthEvent, Output
-from trade_runtime.venues.binance.codec import StreamDecoder, decode_snapshot
-from trade_runtime.venues.binance.link import Link
 from trade_runtime.venues.binance.rest import Rest
+from trade_runtime.venues.binance_spot.book_sync import BookSync, DepthEvent, Output
+from trade_runtime.venues.binance_spot.codec import StreamDecoder, decode_snapshot
+from trade_runtime.venues.wire.link import Link
 
 MAX_SNAPSHOT_FETCHES: Final = 4
 """Snapshots that a session fetches at the same time."""

@@ -17,9 +17,9 @@ from trade_runtime.errors import ConfigError, DataError, VenueError
 from trade_runtime.model.ids import symbol_of
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.protocols import HistoryPlugin, HistoryQuery, MarketEvent
-from trade_runtime.venues.binance.book_sync import BookLost, BookSync, DepthEvent, Output
-from trade_runtime.venues.binance.codec import StreamDecoder, decode_snapshot
-from trade_runtime.venues.binance.recording import Recording, Row
+from trade_runtime.venues.binance_spot.book_sync import BookLost, BookSync, DepthEvent, Output
+from trade_runtime.venues.binance_spot.codec import StreamDecoder, decode_snapshot
+from trade_runtime.venues.binance_spot.recording import Recording, Row
 
 CHUNK_EVENTS: Final = 16_384
 

@@ -23,7 +23,7 @@ from trio_websocket import (
 )
 
 from trade_runtime.errors import VenueDown, VenueError
-from trade_runtime.venues.binance.codec import excerpt
+from trade_runtime.venues.wire.payload import excerpt
 
 CONNECT_TIMEOUT_SECS: Final = 3.0
 """For the name, TCP, TLS and the WebSocket handshake together; trio-websocket's own is 60."""
@@ -57,6 +57,17 @@ class Link:
         """
         try:
             return await self._ws.get_message()
+        except ConnectionClosed as closed:
+            raise self._ended(closed) from None
+
+    async def send(self, message: str) -> None:
+        """Send a message of text.
+
+        Raises:
+            VenueError: the connection ended; the message may or may not have left.
+        """
+        try:
+            await self._ws.send_message(message)
         except ConnectionClosed as closed:
             raise self._ended(closed) from None
 
