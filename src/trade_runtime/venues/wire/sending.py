@@ -6,13 +6,16 @@ The rules that keep orders safe are here once, so that no adapter can get them w
   the runtime's own deadline makes the order UNKNOWN, and the venue is asked.
 - A refusal counts only where the exchange itself said it, or where nothing left this process.
 - Urgent requests (cancels, protective orders) overtake others, and have a share of every limit.
-- Requests about one order never overtake each other: a cancel waits for its order's submit.
+- Requests about one order leave one after the other: a cancel waits for its order's submit, but
+  no longer than `PATIENCE_SECS`, since that may hang for longer than a stop may take. Where it gets
+  there first the exchange knows no such order, and the runtime asks, and cancels again.
 - A new order that could not leave within `MAX_WAIT_SECS` never leaves: it is rejected. So "no such
   order" proves something after that and what the exchange allows a request to be under way.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -34,6 +37,9 @@ MAX_WAITING: Final = 10_000
 MAX_WAIT_SECS: Final = 1.0
 """How long a new order or an amend waits for its turn; a cancel waits for as long as it takes."""
 
+PATIENCE_SECS: Final = 0.5
+"""How long a cancel waits for what is under way about its order."""
+
 AT_ONCE: Final = 8
 """Requests under way at the same time."""
 
@@ -49,7 +55,7 @@ class Numbers:
     trigger_price: Decimal | None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Request:
     """One thing to ask of the exchange.
 
@@ -125,6 +131,10 @@ class Sender:
         self._lanes: dict[str, deque[Request]] = {}
         self._urgent: deque[Request] = deque()
         self._others: deque[Request] = deque()
+        self._behind: deque[Request] = deque()
+        """Cancels that wait for what is under way about their order."""
+        self._early: set[Request] = set()
+        """Those of them that left without it."""
         self._waiting = 0
         self._running = False
         self._moved = trio.lowlevel.ParkingLot()
@@ -197,6 +207,9 @@ class Sender:
         lane.append(request)
         if len(lane) == 1:
             self._ready(request)
+        elif what == "cancel":
+            self._behind.append(request)
+            self._moved.unpark()
 
     def _ready(self, request: Request) -> None:
         (self._urgent if request.urgent else self._others).append(request)
@@ -212,12 +225,14 @@ class Sender:
         return True
 
     def _next(self, request: Request) -> None:
+        """Take a request out of its lane, and let the next of it go."""
         lane = self._lanes[request.lane]
-        lane.popleft()
-        if lane:
-            self._ready(lane[0])
-        else:
+        first = lane[0] is request
+        lane.remove(request)
+        if not lane:
             del self._lanes[request.lane]
+        elif first and lane[0] not in self._early:
+            self._ready(lane[0])
 
     async def _work(self) -> None:
         while True:
@@ -229,11 +244,13 @@ class Sender:
             try:
                 await self._send(request)
             finally:
+                self._early.discard(request)
                 self._next(request)
 
     def _choose(self) -> tuple[Request | None, float]:
         """Take the first request that may leave now; else say how long until one may."""
-        now, soonest = trio.current_time(), MAX_WAIT_SECS
+        now = trio.current_time()
+        soonest = self._let_go(now)
         for queue in (self._urgent, self._others):
             while queue:
                 request = queue[0]
@@ -247,12 +264,28 @@ class Sender:
                 costs = self._desk.cost(request)
                 wait_secs = self._budget.take(costs, now, urgent=request.urgent)
                 if wait_secs > 0:
-                    soonest = min(soonest, wait_secs)
-                    break  # those behind it wait too: what was asked first goes first
+                    # Those behind it wait too: what was asked first goes first. One that waits for
+                    # its time to be over is looked at once more then.
+                    soonest = min(soonest, wait_secs, MAX_WAIT_SECS)
+                    break
                 queue.popleft()
                 self._waiting -= 1
                 return request, 0.0
-        return None, soonest if self._waiting else float("inf")
+        return None, soonest
+
+    def _let_go(self, now: float) -> float:
+        """Let cancels go that waited for long enough; return how long until the next has."""
+        while self._behind:
+            request = self._behind[0]
+            lane = self._lanes.get(request.lane)
+            if lane is not None and request in lane and lane[0] is not request:
+                left = request.asked_at + PATIENCE_SECS - now
+                if left > 0:
+                    return left
+                self._early.add(request)
+                self._urgent.append(request)
+            self._behind.popleft()
+        return math.inf
 
     async def _send(self, request: Request) -> None:
         self.sent += 1
