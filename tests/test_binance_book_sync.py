@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import BookLevels
-from trade_runtime.venues.binance_spot.book_sync import (
+from trade_runtime.venues.binance.book_sync import (
     BookLost,
     BookSync,
     DepthEvent,

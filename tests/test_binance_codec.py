@@ -14,14 +14,14 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import Side
+from trade_runtime.venues.binance.book_sync import DepthEvent
 from trade_runtime.venues.binance.rest import decode_error
-from trade_runtime.venues.binance_spot.book_sync import DepthEvent
+from trade_runtime.venues.binance.streams import StreamDecoder, stream_names
 from trade_runtime.venues.binance_spot.codec import (
-    StreamDecoder,
+    STREAMS,
     decode_snapshot,
     decode_tickers,
     decode_trades,
-    stream_names,
 )
 from trade_runtime.venues.binance_spot.instruments import decode_instruments
 
@@ -32,7 +32,7 @@ LONGEST_MESSAGE = 600
 
 
 def decoder() -> StreamDecoder:
-    return StreamDecoder(SYMBOLS)
+    return StreamDecoder(STREAMS, SYMBOLS)
 
 
 def on(stream: str, data: str) -> str:
@@ -41,7 +41,7 @@ def on(stream: str, data: str) -> str:
 
 def test_three_streams_are_asked_for_each_symbol() -> None:
     """The stream names are in lower case, as Binance wants them."""
-    assert stream_names(SYMBOLS) == [
+    assert stream_names(STREAMS, SYMBOLS) == [
         "ethusdt@bookTicker",
         "ethusdt@trade",
         "ethusdt@depth@100ms",

@@ -14,8 +14,8 @@ from tests.test_binance_rest import answering
 from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.protocols import MarketHistory
+from trade_runtime.venues.binance.klines import INTERVAL_SECS, MAX_KLINES, interval_for
 from trade_runtime.venues.binance_spot import BinanceSpotSettings
-from trade_runtime.venues.binance_spot.klines import INTERVAL_SECS, MAX_KLINES, interval_for
 from trade_runtime.venues.binance_spot.market import BinanceSpot
 
 NOW_MS = 1_700_000_030_000

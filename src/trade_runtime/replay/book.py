@@ -1,6 +1,6 @@
 """The server's own book of a symbol: what the venue's would be at a point of the recording.
 
-It is kept apart from the client's rule on purpose (`venues.binance_spot.book_sync`), so that one
+It is kept apart from the client's rule on purpose (`venues.binance.book_sync`), so that one
 can be judged by the other. Where the recording itself misses a change the book is not known, until
 a recorded snapshot reaches across the gap.
 """

@@ -15,7 +15,7 @@ from trade_runtime.replay.facts import Facts, SymbolFacts
 from trade_runtime.replay.klines import klines
 from trade_runtime.replay.position import MAX_TRADES, Position
 from trade_runtime.replay.shapes import Snapshot, decode_quote, decode_trade
-from trade_runtime.venues.binance_spot.klines import INTERVAL_SECS, MAX_KLINES_PER_REQUEST
+from trade_runtime.venues.binance.klines import INTERVAL_SECS, MAX_KLINES_PER_REQUEST
 
 DEFAULT_DEPTH: Final = 100
 MAX_DEPTH: Final = 5000

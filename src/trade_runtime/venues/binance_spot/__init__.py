@@ -4,8 +4,10 @@ It streams quotes, trades and the order book over one WebSocket, fetches snapsho
 REST and polls there where the stream is down. It places no orders: the paper venue trades on this
 data. `docs/reference/venues-binance-spot.md` says what it asks Binance and what that costs.
 
-    codec, book_sync, instruments     sans-I/O: bytes in, model objects out
-    session, market                   what the price layer uses
+    codec, instruments     sans-I/O: bytes in, model objects out
+    market                 what the price layer uses
+
+What it shares with USD-M Futures, the keeping of books among it, is in `venues.binance`.
 """
 
 from __future__ import annotations

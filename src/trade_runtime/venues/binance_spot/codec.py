@@ -18,33 +18,9 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import Side
+from trade_runtime.venues.binance.book_sync import DepthEvent, DepthSnapshot, Levels
 from trade_runtime.venues.binance.rest import BINANCE
-from trade_runtime.venues.binance_spot.book_sync import DepthEvent, DepthSnapshot, Levels
-from trade_runtime.venues.wire.payload import excerpt
-
-NS_PER_MS: Final = 1_000_000
-
-STREAMS: Final = ("bookTicker", "trade", "depth@100ms")
-"""What is subscribed for each symbol: `ethusdt@bookTicker` and so on."""
-
-
-class _Envelope(msgspec.Struct):
-    stream: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"")
-    e: str = ""
-    error: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _Event(msgspec.Struct):
-    e: str = ""
-
-
-class _BookTicker(msgspec.Struct, gc=False):
-    u: int
-    bid: float = msgspec.field(name="b")
-    bid_size: float = msgspec.field(name="B")
-    ask: float = msgspec.field(name="a")
-    ask_size: float = msgspec.field(name="A")
+from trade_runtime.venues.binance.streams import NS_PER_MS, Decode, decode_quote
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -86,9 +62,6 @@ class _RestTrade(msgspec.Struct):
 
 
 # Binance writes prices and quantities as strings; `strict=False` reads those as floats.
-_envelope = msgspec.json.Decoder(_Envelope)
-_event = msgspec.json.Decoder(_Event)
-_book_ticker = msgspec.json.Decoder(_BookTicker, strict=False)
 _trade = msgspec.json.Decoder(_Trade, strict=False)
 _depth = msgspec.json.Decoder(_Depth)
 _snapshot = msgspec.json.Decoder(_Snapshot)
@@ -96,79 +69,14 @@ _tickers = msgspec.json.Decoder(list[_RestTicker], strict=False)
 _trades = msgspec.json.Decoder(list[_RestTrade], strict=False)
 
 
-def stream_names(symbols: Mapping[str, InstrumentId]) -> list[str]:
-    """Return the names of all streams of `symbols`."""
-    return [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in STREAMS]
-
-
-class StreamDecoder:
-    """Decodes the frames of a combined stream.
-
-    Args:
-        symbols: the instrument that each symbol maps to.
-    """
-
-    __slots__ = ("_kinds", "ignored")
-
-    def __init__(self, symbols: Mapping[str, InstrumentId]) -> None:
-        self.ignored = 0
-        """Frames that told nothing of use: unknown streams, answers, quotes of one side only."""
-        self._kinds: dict[str, tuple[str, InstrumentId]] = {
-            f"{symbol.lower()}@{stream}": (stream, instrument)
-            for symbol, instrument in symbols.items()
-            for stream in STREAMS
-        }
-
-    def decode(self, frame: str | bytes, received_ns: int) -> Quote | Trade | DepthEvent | None:
-        """Return what a frame tells, or None where that is nothing of use.
-
-        `received_ns` is the time of a quote, which carries none of its own.
-
-        Raises:
-            VenueError: the frame is malformed, or says that the server shuts down or that the
-                subscription failed.
-        """
-        envelope = BINANCE.decode(_envelope, frame, "frame")
-        known = self._kinds.get(envelope.stream)
-        if known is None:
-            self._unknown(envelope)
-            return None
-        kind, instrument = known
-        if kind == "bookTicker":
-            return self._quote(envelope.data, instrument, received_ns)
-        if kind == "trade":
-            return _decode_trade(envelope.data, instrument)
-        return _decode_depth(envelope.data, instrument)
-
-    def _unknown(self, envelope: _Envelope) -> None:
-        event = envelope.e
-        if not event and bytes(envelope.data)[:1] == b"{":
-            event = BINANCE.decode(_event, envelope.data, "event").e
-        if event == "serverShutdown":
-            raise VenueError("Binance is about to shut this server down: connect again")
-        if bytes(envelope.error):
-            raise VenueError(f"Binance refused the subscription: {excerpt(bytes(envelope.error))}")
-        self.ignored += 1
-
-    def _quote(
-        self, payload: msgspec.Raw, instrument: InstrumentId, received_ns: int
-    ) -> Quote | None:
-        raw = BINANCE.decode(_book_ticker, payload, "bookTicker")
-        BINANCE.check_finite("bookTicker", raw.bid, raw.ask, raw.bid_size, raw.ask_size)
-        if not (raw.bid and raw.ask):
-            self.ignored += 1  # one side is empty: there is no best bid and ask to tell
-            return None
-        return Quote(instrument, received_ns, raw.bid, raw.ask, raw.bid_size, raw.ask_size, raw.u)
-
-
-def _decode_trade(payload: msgspec.Raw, instrument: InstrumentId) -> Trade:
+def _decode_trade(payload: msgspec.Raw, instrument: InstrumentId, _: int) -> Trade:
     raw = BINANCE.decode(_trade, payload, "trade")
     BINANCE.check_finite("trade", raw.price, raw.quantity)
     side = Side.SELL if raw.buyer_is_maker else Side.BUY
     return Trade(instrument, raw.time_ms * NS_PER_MS, raw.price, raw.quantity, side, raw.trade_id)
 
 
-def _decode_depth(payload: msgspec.Raw, instrument: InstrumentId) -> DepthEvent:
+def _decode_depth(payload: msgspec.Raw, instrument: InstrumentId, _: int) -> DepthEvent:
     raw = BINANCE.decode(_depth, payload, "depthUpdate")
     BINANCE.check_levels("depthUpdate", raw.bids)
     BINANCE.check_levels("depthUpdate", raw.asks)
@@ -177,6 +85,14 @@ def _decode_depth(payload: msgspec.Raw, instrument: InstrumentId) -> DepthEvent:
     return DepthEvent(
         instrument, raw.time_ms * NS_PER_MS, raw.first_id, raw.last_id, raw.bids, raw.asks
     )
+
+
+STREAMS: Final[Mapping[str, Decode]] = {
+    "bookTicker": decode_quote,
+    "trade": _decode_trade,
+    "depth@100ms": _decode_depth,
+}
+"""What is subscribed for each symbol: `ethusdt@bookTicker` and so on."""
 
 
 def decode_snapshot(body: bytes) -> DepthSnapshot:

@@ -17,8 +17,9 @@ from trade_runtime.errors import ConfigError, DataError, VenueError
 from trade_runtime.model.ids import symbol_of
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.protocols import HistoryPlugin, HistoryQuery, MarketEvent
-from trade_runtime.venues.binance_spot.book_sync import BookLost, BookSync, DepthEvent, Output
-from trade_runtime.venues.binance_spot.codec import StreamDecoder, decode_snapshot
+from trade_runtime.venues.binance.book_sync import BookLost, BookSync, DepthEvent, Output
+from trade_runtime.venues.binance.streams import StreamDecoder
+from trade_runtime.venues.binance_spot.codec import STREAMS, decode_snapshot
 from trade_runtime.venues.binance_spot.recording import Recording, Row
 
 CHUNK_EVENTS: Final = 16_384
@@ -32,7 +33,7 @@ class _Reader:
     def __init__(self, query: HistoryQuery) -> None:
         self._query = query
         self._symbol = symbol_of(query.instrument)
-        self._decoder = StreamDecoder({self._symbol: query.instrument})
+        self._decoder = StreamDecoder(STREAMS, {self._symbol: query.instrument})
         self._sync = BookSync(query.instrument)
         self._now_ns = 0
 

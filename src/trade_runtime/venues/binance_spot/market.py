@@ -18,16 +18,18 @@ from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Bar
 from trade_runtime.protocols import Environment, MarketSession, MarketSink
+from trade_runtime.venues.binance.book_sync import DepthSnapshot
+from trade_runtime.venues.binance.klines import decode_time, fetch_klines, interval_for
 from trade_runtime.venues.binance.rest import Rest, RestRefused
+from trade_runtime.venues.binance.session import StreamSession
+from trade_runtime.venues.binance.streams import StreamDecoder, stream_names
 from trade_runtime.venues.binance_spot.codec import (
     STREAMS,
+    decode_snapshot,
     decode_tickers,
     decode_trades,
-    stream_names,
 )
 from trade_runtime.venues.binance_spot.instruments import decode_instruments
-from trade_runtime.venues.binance_spot.klines import decode_time, fetch_klines, interval_for
-from trade_runtime.venues.binance_spot.session import StreamSession
 from trade_runtime.venues.binance_spot.settings import BinanceSpotSettings
 from trade_runtime.venues.wire.http import open_http, tls_for
 from trade_runtime.venues.wire.link import open_link
@@ -97,7 +99,7 @@ class BinanceSpot:
         Raises:
             VenueError: no connection came about.
         """
-        names = stream_names(symbols)
+        names = stream_names(STREAMS, symbols)
         if not 0 < len(names) <= MAX_STREAMS:
             raise VenueError(
                 f"a connection carries 1 to {MAX_STREAMS // len(STREAMS)} symbols,"
@@ -105,9 +107,12 @@ class BinanceSpot:
             )
         url = f"{self._settings.ws_url.rstrip('/')}/stream?streams={'/'.join(names)}"
         async with open_link(url, self._tls) as link:
-            yield StreamSession(
-                link, symbols, sink, self._rest, self._settings.depth_limit, self._env
-            )
+            decoder = StreamDecoder(STREAMS, symbols)
+            yield StreamSession([link], decoder, symbols, sink, self._depth, self._env)
+
+    async def _depth(self, symbol: str) -> DepthSnapshot:
+        params = {"symbol": symbol, "limit": str(self._settings.depth_limit)}
+        return decode_snapshot(await self._rest.get("/api/v3/depth", params))
 
     async def poll(self, symbols: Mapping[str, InstrumentId], sink: MarketSink) -> None:
         """Ask once for the quotes and latest trades of `symbols`, and hand them to the sink.
@@ -149,7 +154,9 @@ class BinanceSpot:
         found: list[Bar] = []
         for symbol, instrument in symbols.items():
             window = (end_ms - count * length_ms, end_ms)
-            found += await fetch_klines(self._rest, symbol, instrument, interval, window)
+            found += await fetch_klines(
+                self._rest, "/api/v3/klines", symbol, instrument, interval, window
+            )
         return found
 
 

@@ -1,6 +1,8 @@
 """Bars from before now: Binance's klines, page by page.
 
-Source: `GET /api/v3/klines`, https://developers.binance.com/docs/binance-spot-api-docs/rest-api
+Sources: `GET /api/v3/klines`, https://developers.binance.com/docs/binance-spot-api-docs/rest-api;
+`GET /fapi/v1/klines`, which has the same shape and no klines of a second,
+https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Kline-Candlestick-Data
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Bar
 from trade_runtime.venues.binance.rest import BINANCE, Rest
-from trade_runtime.venues.binance_spot.codec import NS_PER_MS
+from trade_runtime.venues.binance.streams import NS_PER_MS
 
 INTERVAL_SECS: Final[Mapping[str, int]] = {
     "1s": 1,
@@ -69,13 +71,19 @@ _klines = msgspec.json.Decoder(list[_Kline], strict=False)
 _time = msgspec.json.Decoder(_Time)
 
 
-def interval_for(length_secs: float, count: int) -> Interval:
+def interval_for(length_secs: float, count: int, shortest_secs: int = 1) -> Interval:
     """Return the largest interval that `count` bars of `length_secs` can be made of.
+
+    `shortest_secs` is the length of the shortest that there is.
 
     Raises:
         VenueError: there is none, or it would take too many klines.
     """
-    fitting = [name for name, secs in INTERVAL_SECS.items() if length_secs % secs == 0]
+    fitting = [
+        name
+        for name, secs in INTERVAL_SECS.items()
+        if secs >= shortest_secs and length_secs % secs == 0
+    ]
     if not fitting or length_secs <= 0:
         raise VenueError(f"Binance has no klines that bars of {length_secs:g} s can be made of")
     name = fitting[-1]
@@ -90,12 +98,15 @@ def interval_for(length_secs: float, count: int) -> Interval:
 
 async def fetch_klines(
     rest: Rest,
+    path: str,
     symbol: str,
     instrument: InstrumentId,
     interval: Interval,
     window_ms: tuple[int, int],
 ) -> list[Bar]:
     """Return the klines of a symbol that lie in a window of time, oldest first, as bars.
+
+    `path` is where the klines are.
 
     Raises:
         VenueError: it cannot be reached, or its answer made no sense.
@@ -105,7 +116,7 @@ async def fetch_klines(
     while end_ms > first_ms:
         limit = min(MAX_KLINES_PER_REQUEST, (end_ms - first_ms) // interval.ms)
         params = {"symbol": symbol, "interval": interval.name, "limit": str(limit)}
-        body = await rest.get("/api/v3/klines", {**params, "endTime": str(end_ms - 1)})
+        body = await rest.get(path, {**params, "endTime": str(end_ms - 1)})
         page = decode_klines(body, interval, end_ms)
         found = page + found
         if len(page) < limit:
@@ -129,7 +140,7 @@ async def fetch_klines(
 
 
 def decode_klines(body: bytes, interval: Interval, before_ms: int) -> list[_Kline]:
-    """Decode the answer of `/api/v3/klines`, oldest first, all of them over at `before_ms`.
+    """Decode a list of klines, oldest first, all of them over at `before_ms`.
 
     Raises:
         VenueError: it made no sense.
@@ -149,7 +160,7 @@ def decode_klines(body: bytes, interval: Interval, before_ms: int) -> list[_Klin
 
 
 def decode_time(body: bytes) -> int:
-    """Decode the answer of `/api/v3/time`: milliseconds since the Unix epoch.
+    """Decode the answer of `/api/v3/time` or `/fapi/v1/time`: milliseconds since the Unix epoch.
 
     Raises:
         VenueError: it made no sense.

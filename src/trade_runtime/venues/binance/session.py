@@ -1,14 +1,15 @@
-"""One connection to Binance's streams: what comes is decoded, put in sequence and handed on.
+"""A session on Binance's streams: what comes is decoded, put in sequence and handed on.
 
 Stands between the price layer, whose sink it calls, and the wire: `link` and `rest` do the I/O,
-`codec` and `book_sync` decide. Guarantees that quotes and trades never wait for a snapshot of a
-book: snapshots are fetched in tasks of their own, which try again within bounds while the stream
-goes on. Nothing here shields, and cancelling leaves no task behind.
+the codec and `book_sync` decide. It may have several links, for USD-M Futures has its streams on
+several addresses: when one ends, it ends. Guarantees that quotes and trades never wait for a
+snapshot of a book: snapshots are fetched in tasks of their own, which try again within bounds while
+the stream goes on. Nothing here shields, and cancelling leaves no task behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -18,9 +19,8 @@ from trade_runtime.errors import RuntimeFault, VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.protocols import Environment, MarketSink
-from trade_runtime.venues.binance.rest import Rest
-from trade_runtime.venues.binance_spot.book_sync import BookSync, DepthEvent, Output
-from trade_runtime.venues.binance_spot.codec import StreamDecoder, decode_snapshot
+from trade_runtime.venues.binance.book_sync import BookSync, DepthEvent, DepthSnapshot, Output
+from trade_runtime.venues.binance.streams import StreamDecoder
 from trade_runtime.venues.wire.link import Link
 
 MAX_SNAPSHOT_FETCHES: Final = 4
@@ -50,23 +50,31 @@ class _Book:
 
 
 class StreamSession:
-    """A `MarketSession` over an open link. `run` may be called once."""
+    """A `MarketSession` over open links. `run` may be called once.
+
+    Args:
+        links: the connections; each symbol has streams on one or several of them.
+        decoder: of their frames.
+        symbols: whose books are kept.
+        sink: takes what comes.
+        fetch: asks for a snapshot of a symbol's book.
+        env: the time of day, randomness for the pauses, and a log.
+    """
 
     def __init__(
         self,
-        link: Link,
+        links: Sequence[Link],
+        decoder: StreamDecoder,
         symbols: Mapping[str, InstrumentId],
         sink: MarketSink,
-        rest: Rest,
-        depth_limit: int,
+        fetch: Callable[[str], Awaitable[DepthSnapshot]],
         env: Environment,
     ) -> None:
-        self._link = link
+        self._links = links
         self._sink = sink
-        self._rest = rest
-        self._depth_limit = str(depth_limit)
+        self._fetch = fetch
         self._env = env
-        self._decoder = StreamDecoder(symbols)
+        self._decoder = decoder
         self._books = {
             instrument: _Book(symbol, instrument) for symbol, instrument in symbols.items()
         }
@@ -83,18 +91,20 @@ class StreamSession:
         async with trio.open_nursery() as nursery:
             for book in self._books.values():
                 nursery.start_soon(self._guarded, partial(self._keep_in_step, book), nursery)
-            nursery.start_soon(self._guarded, self._pump, nursery)
+            for link in self._links:
+                nursery.start_soon(self._guarded, partial(self._pump, link), nursery)
         if self._decoder.ignored:
             self._env.log.debug("frames ignored", frames=self._decoder.ignored)
         raise self._failed or RuntimeFault("a stream ended without a reason")
 
     async def ping(self) -> None:
-        """Send a keep-alive ping and return when its pong is here. The caller sets the deadline.
+        """Ping every link and return when all pongs are here. The caller sets the deadline.
 
         Raises:
             VenueError: the connection ended.
         """
-        await self._link.ping()
+        for link in self._links:
+            await link.ping()
 
     async def _guarded(self, work: Callable[[], Awaitable[None]], nursery: trio.Nursery) -> None:
         # A nursery would wrap the error into a group; `run` is to raise the thing itself.
@@ -104,8 +114,8 @@ class StreamSession:
             self._failed = self._failed or error
             nursery.cancel_scope.cancel()
 
-    async def _pump(self) -> None:
-        receive, decode, now_ns = self._link.receive, self._decoder.decode, self._env.clock.now_ns
+    async def _pump(self, link: Link) -> None:
+        receive, decode, now_ns = link.receive, self._decoder.decode, self._env.clock.now_ns
         on_quote, on_trade = self._sink.on_quote, self._sink.on_trade
         while True:
             event = decode(await receive(), now_ns())
@@ -143,10 +153,7 @@ class StreamSession:
         for _ in range(MAX_SNAPSHOT_TRIES):
             try:
                 async with self._fetches:
-                    body = await self._rest.get(
-                        "/api/v3/depth", {"symbol": book.symbol, "limit": self._depth_limit}
-                    )
-                snapshot = decode_snapshot(body)
+                    snapshot = await self._fetch(book.symbol)
             except VenueError as error:
                 why = str(error)
             else:

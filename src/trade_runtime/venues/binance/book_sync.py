@@ -1,4 +1,4 @@
-"""Binance's rule for keeping an order book in step with its depth stream, without any I/O.
+"""Binance's rules for keeping an order book in step with its depth stream, without any I/O.
 
 One `BookSync` serves one symbol on one connection. Depth events and snapshots go in by plain
 calls; what is to be told comes out as a list: `BookLevels`, a snapshot first and then each change,
@@ -8,8 +8,14 @@ and `BookLost` where a change was missed. Guarantees, whatever comes in and in w
 - Every change given out continues, without a gap, the one given out before it.
 - Each gap is told once, also where it lies among the events that waited for the snapshot.
 
-Source: "How to manage a local order book correctly",
-https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+On Spot the ids of a symbol are contiguous: a change continues the book where it begins at the next
+id, or before. On USD-M Futures they are not, so each change names the one before it (`pu`): the
+first after a snapshot has to hold the snapshot's id, or name it; each later one has to name the
+one before it. Levels are absolute, so a change that the book holds already is left out in silence.
+
+Sources: "How to manage a local order book correctly",
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams/How-to-manage-a-local-order-book-correctly
 """
 
 from __future__ import annotations
@@ -34,7 +40,11 @@ Levels = tuple[tuple[Decimal, Decimal], ...]
 
 
 class DepthEvent(msgspec.Struct, frozen=True):
-    """A change of the book: the changes `first_id` to `last_id`, both included."""
+    """A change of the book: the changes `first_id` to `last_id`, both included.
+
+    `previous_id` is the `last_id` of the event before it, where the stream names that: it is what
+    makes the rule that of USD-M Futures.
+    """
 
     instrument: InstrumentId
     ts_ns: int
@@ -42,6 +52,13 @@ class DepthEvent(msgspec.Struct, frozen=True):
     last_id: int
     bids: Levels
     asks: Levels
+    previous_id: int | None = None
+
+    def continues(self, book_id: int, *, first: bool) -> bool:
+        """It continues, without a gap, a book at `book_id`; `first`: one fresh from a snapshot."""
+        if self.previous_id is None:
+            return self.first_id <= book_id + 1
+        return self.previous_id == book_id or (first and self.first_id <= book_id)
 
 
 class DepthSnapshot(msgspec.Struct, frozen=True):
@@ -69,7 +86,15 @@ class BookSync:
         max_buffered: the bound of the buffer.
     """
 
-    __slots__ = ("_buffer", "_max_buffered", "instrument", "last_id", "overflows", "resyncs")
+    __slots__ = (
+        "_buffer",
+        "_fresh",
+        "_max_buffered",
+        "instrument",
+        "last_id",
+        "overflows",
+        "resyncs",
+    )
 
     def __init__(self, instrument: InstrumentId, max_buffered: int = MAX_BUFFERED_EVENTS) -> None:
         self.instrument = instrument
@@ -80,6 +105,7 @@ class BookSync:
         self.overflows = 0
         """How often the buffer was dropped."""
         self._max_buffered = max_buffered
+        self._fresh = True
         self._buffer: deque[DepthEvent] = deque()
 
     @property
@@ -95,11 +121,13 @@ class BookSync:
     def on_event(self, event: DepthEvent) -> list[Output]:
         """Take the next event of the stream and return what is to be told."""
         last_id = self.last_id
-        if last_id is not None and event.first_id <= last_id + 1:
+        if last_id is not None:
             if event.last_id <= last_id:
                 return []  # it is in the book already
-            self.last_id = event.last_id
-            return [_change(event)]
+            if event.continues(last_id, first=self._fresh):
+                self.last_id = event.last_id
+                self._fresh = False
+                return [_change(event)]
         told: list[Output] = []
         if last_id is not None:
             self.last_id = None
@@ -121,10 +149,11 @@ class BookSync:
             return []
         waiting = self._buffer
         newer = next((e for e in waiting if e.last_id > snapshot.last_id), None)
-        if newer is not None and newer.first_id > snapshot.last_id + 1:
+        if newer is not None and not newer.continues(snapshot.last_id, first=True):
             return []
         self._buffer = deque()
         self.last_id = snapshot.last_id
+        self._fresh = True
         told: list[Output] = [
             BookLevels(self.instrument, ts_ns, snapshot.last_id, snapshot.bids, snapshot.asks, True)
         ]
