@@ -14,8 +14,8 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import Side
+from trade_runtime.venues.binance.answers import decode_error
 from trade_runtime.venues.binance.book_sync import DepthEvent
-from trade_runtime.venues.binance.rest import decode_error
 from trade_runtime.venues.binance.streams import StreamDecoder, stream_names
 from trade_runtime.venues.binance_spot.codec import (
     STREAMS,

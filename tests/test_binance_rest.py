@@ -14,7 +14,8 @@ from trio.testing import MockClock
 from tests.replay_world import ETH, Sink, environment, market, served, small_recording
 from trade_runtime.errors import ConfigError, VenueError
 from trade_runtime.model.ids import VenueName
-from trade_runtime.venues.binance.rest import Rest, RestRefused
+from trade_runtime.venues.binance.answers import RestRefused
+from trade_runtime.venues.binance.rest import Rest
 from trade_runtime.venues.binance_spot import BinanceSpotSettings
 from trade_runtime.venues.binance_spot.market import BinanceSpot
 from trade_runtime.venues.wire.http import MAX_ANSWER_BYTES, Http

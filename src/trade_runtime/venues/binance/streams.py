@@ -19,8 +19,8 @@ import msgspec
 from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Quote, Trade
+from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.book_sync import DepthEvent
-from trade_runtime.venues.binance.rest import BINANCE
 from trade_runtime.venues.wire.payload import excerpt
 
 NS_PER_MS: Final = 1_000_000

@@ -11,7 +11,7 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ZERO
-from trade_runtime.venues.binance.rest import BINANCE
+from trade_runtime.venues.binance.answers import BINANCE
 
 MAX_PLACES: Final = 8
 """Binance counts in steps of 10^-8; that is the step where a filter names none."""

@@ -18,9 +18,10 @@ from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Bar
 from trade_runtime.protocols import Environment, MarketSession, MarketSink
+from trade_runtime.venues.binance.answers import RestRefused
 from trade_runtime.venues.binance.book_sync import DepthSnapshot
 from trade_runtime.venues.binance.klines import decode_time, fetch_klines, interval_for
-from trade_runtime.venues.binance.rest import Rest, RestRefused
+from trade_runtime.venues.binance.rest import Rest
 from trade_runtime.venues.binance.session import StreamSession
 from trade_runtime.venues.binance.streams import StreamDecoder, stream_names
 from trade_runtime.venues.binance_spot.codec import (
