@@ -128,7 +128,7 @@ def positions(runtime: Stopping) -> list[dict[str, Any]]:
             "strategy": cover.position.strategy,
             "instrument": cover.position.instrument,
             "quantity": text(cover.position.quantity),
-            "protected": cover.plan.resting >= abs(cover.position.quantity),
+            "protected": cover.plan.resting >= cover.size,
             "stop_order": cover.stop_order,
         }
         for cover in runtime.trading.guard.covers()

@@ -21,7 +21,7 @@ from trade_runtime.model.ids import (
     VenueName,
     VenueOrderId,
 )
-from trade_runtime.model.orders import OrderSpec
+from trade_runtime.model.orders import ZERO, OrderSpec
 from trade_runtime.model.records import (
     AmendRequested,
     BalancesTold,
@@ -57,6 +57,7 @@ class OrderImage(msgspec.Struct, frozen=True):
     cancel_requested: bool
     reason: str
     trade_ids: list[TradeId]
+    withheld: Decimal = ZERO
 
     @classmethod
     def of(cls, order: Order) -> OrderImage:

@@ -3,8 +3,9 @@
 A position belongs to the strategy whose fills made it. Its average price is that of what is open;
 closing a part of it realises profit against that average, for a contract times its multiplier. Fees
 are kept by the currency that they were paid in, whichever that is, and are neither in the average
-price nor in the profit. A fee in the base currency makes the account smaller and not the position,
-which is the sum of the fills.
+price nor in the profit. A fee that a spot venue took out of the base currency makes the position
+smaller: who bought 1 and paid 0.001 of it holds 0.999, and neither a stop-loss nor a sale of more
+would be taken.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Position:
         before, quantity = self.quantity, fill.quantity
         buys = fill.side is Side.BUY
         after = before + quantity if buys else before - quantity
+        kept = after - fill.fee if fill.fee_in_base else after
         gain = ZERO
         if not before:
             self.average_price = fill.price
@@ -75,11 +77,14 @@ class Position:
                 self.average_price = fill.price
             elif not after:
                 self.average_price = ZERO
-        if not after:
+        if fill.fee_in_base and not (after and kept):
+            # The fee took what was left, or more than was held.
+            self.average_price = fill.price if kept else ZERO
+        if not kept:
             self.opened_ns = 0
-        elif before * after <= 0:
+        elif before * kept <= 0:
             self.opened_ns = fill.ts_ns
-        self.quantity = after
+        self.quantity = kept
         return gain
 
     def __repr__(self) -> str:

@@ -158,6 +158,7 @@ class Order:
         "trade_ids",
         "trigger_price",
         "venue_order_id",
+        "withheld",
     )
 
     def __init__(self, spec: OrderSpec) -> None:
@@ -194,6 +195,8 @@ class Order:
         self.filled = ZERO
         """The sum of its fills, in the base currency."""
         self.notional = ZERO
+        self.withheld = ZERO
+        """Of what its fills bought, what the venue kept as its fee."""
         """The sum of price times quantity over its fills, in the quote currency."""
         self.closed_filled: Decimal | None = None
         """What the venue says it executed in all; None until it ended."""
@@ -362,6 +365,8 @@ class Order:
         self.trade_ids.add(fill.trade_id)
         self.filled = filled
         self.notional += fill.price * fill.quantity
+        if fill.fee_in_base:
+            self.withheld += fill.fee
         self.state = state
         self.is_live = state in LIVE_STATES
         return True

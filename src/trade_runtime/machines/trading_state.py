@@ -321,7 +321,7 @@ class TradingState:
         index = self.index
         if index.children:
             for child in index.children.get(order.id, {}).values():
-                child.ready = order.filled
+                child.ready = order.filled - order.withheld
         if order.spec.oco:
             group = index.groups.get(order.spec.oco, {})
             amends.take_place(order, fill.quantity, group.values(), index.given_up.values())

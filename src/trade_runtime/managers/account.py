@@ -141,7 +141,7 @@ class Account:
             return []
         explained = dict(held)
         for fill in strange:
-            change = fill.side.sign * fill.quantity
+            change = fill.change
             explained[fill.instrument] = explained.get(fill.instrument, ZERO) - change
         beyond, before = self.beyond(explained), noted.quantities
         moved = {

@@ -138,7 +138,7 @@ class Finder:
                 *((fill, 1) for fill, _ in missing),
                 *((fill, -1) for fill, _ in alone),
             ]:
-                change = sign * fill.side.sign * fill.quantity
+                change = sign * fill.change
                 changes[fill.instrument] = changes.get(fill.instrument, ZERO) + change
             others = [f for f in told if not self._trading.is_ours(f.client_order_id)]
             found += self._positions(held, others, changes)
@@ -208,7 +208,7 @@ class Finder:
             )
             intent = self._past.intents.get(fill.client_order_id)
             owner = intent.strategy if intent is not None else self._owner(fill.instrument)
-            change = fill.side.sign * fill.quantity
+            change = fill.change
             found.append((fill, self._adjusted(owner, fill, change, what, fee=fill.fee)))
         return found
 
@@ -219,7 +219,7 @@ class Finder:
         for key, (owner, fill) in self._past.fills.items():
             if venue_of(key[0]) == self._name and key not in there | self._past.adjusted:
                 what = f"fill {fill.trade_id} of {owner} is in the journal, and not at the venue"
-                change = -fill.side.sign * fill.quantity
+                change = -fill.change
                 found.append((fill, self._adjusted(owner, fill, change, what, fee=-fill.fee)))
         return found
 
@@ -234,7 +234,7 @@ class Finder:
         """What is still not equal when all fills are."""
         rest: dict[InstrumentId, Decimal] = dict(held)
         for fill in others:
-            change = fill.side.sign * fill.quantity
+            change = fill.change
             rest[fill.instrument] = rest.get(fill.instrument, ZERO) - change
         for position in self._trading.ledger:
             if venue_of(position.instrument) == self._name:

@@ -106,12 +106,18 @@ class HeldOrders:
                 self._wait(child)
             # One that could not grow later waits for all, unless it is what protects the position.
             elif over or child.spec.protective or self._holds(child).amend:
-                ready = min(child.ready, child.spec.quantity) - child.released
+                ready = self._ready(child) - child.released
                 if ready > 0:
                     ready = min(ready, child.quantity)
                     self._orders.release(child, ready, f"order {child.spec.parent} filled")
         elif over:
             self._orders.drop(child, f"order {child.spec.parent} ended without a fill")
+
+    def _ready(self, child: Order) -> Decimal:
+        """Return how much of a child its parent's fills carry: whole lots of what was received."""
+        ready = min(child.ready, child.spec.quantity)
+        rules = self._orders.prices.instruments.get(child.instrument)
+        return ready if rules is None else rules.round_quantity(ready)
 
     def _seen(self, child: Order) -> bool:
         """Whether there is a market to let an order out into; a stop-loss needs none."""
@@ -130,7 +136,7 @@ class HeldOrders:
         """Return how much its parent has filled that a child was not let go for."""
         if child.spec.parent is None or child.state is OrderState.HELD:
             return ZERO
-        more = min(child.ready, child.spec.quantity) - child.released
+        more = self._ready(child) - child.released
         return more if more > 0 and self._holds(child).amend else ZERO
 
     def _grow(self, child: Order, *, due: bool = False) -> None:

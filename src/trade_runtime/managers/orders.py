@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from trade_runtime.errors import OrderRefused, VenueDown
 from trade_runtime.machines.alarms import Alarms
+from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.limits import RiskLimits
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.risk import RiskGate
@@ -300,6 +301,18 @@ class OrderManager(Steering):
                 "instrument", f"{instrument!r} is not traded here; there are: {known}"
             )
         return rules
+
+    def sellable(self, position: Position) -> Decimal:
+        """Return how much of a position an order can close: whole lots, signed.
+
+        A fee in the base currency leaves a rest below the lot, which no order can be for.
+        """
+        quantity = position.quantity
+        rules = self.prices.instruments.get(position.instrument)
+        if rules is None or not quantity % rules.lot:
+            return quantity
+        whole = rules.round_quantity(abs(quantity))
+        return whole if quantity > 0 else -whole
 
     def _check_closes(self, spec: OrderSpec, reason: str) -> None:
         """Refuse an order that could do more than close the strategy's position as it is now."""

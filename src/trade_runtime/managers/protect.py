@@ -52,11 +52,19 @@ Key = tuple[StrategyName, InstrumentId]
 
 @attrs.frozen
 class Cover:
-    """How a position is protected, as the report tells it."""
+    """How a position is protected, as the report tells it.
+
+    Attributes:
+        position: it.
+        plan: what protects it, and what is to be done.
+        stop_order: the newest stop that rests.
+        size: how much of it an order can close, and a stop can cover: whole lots.
+    """
 
     position: Position
     plan: ProtectionPlan
     stop_order: str | None
+    size: Decimal
 
     @property
     def key(self) -> Key:
@@ -176,12 +184,13 @@ class ProtectionGuard:
         trading = self._orders.trading
         position = trading.ledger.position(*key)
         stops = trading.stops(*key)
-        needed = self._needed(key, position)
+        quantity = self._orders.sellable(position)
+        needed = self._needed(key, abs(quantity))
         resting = [s.id for s in stops if s.state is OrderState.OPEN]
-        wanted = plan(position.quantity, needed, stops)
+        wanted = plan(quantity, needed, stops)
         if wanted.place:
             wanted = attrs.evolve(wanted, place=self._allowed(position, wanted))
-        return Cover(position, wanted, resting[-1] if resting else None)
+        return Cover(position, wanted, resting[-1] if resting else None, abs(quantity))
 
     def _allowed(self, position: Position, wanted: ProtectionPlan) -> Decimal:
         """Return how much of a further stop may be placed.
@@ -226,11 +235,10 @@ class ProtectionGuard:
         return [
             self.cover(key)
             for key in dict.fromkeys(keys)
-            if not trading.ledger.position(*key).quantity
+            if not self._orders.sellable(trading.ledger.position(*key))
         ]
 
-    def _needed(self, key: Key, position: Position) -> Decimal:
-        size = abs(position.quantity)
+    def _needed(self, key: Key, size: Decimal) -> Decimal:
         if self._settings.required == "all":
             return size
         if self._settings.required == "declared":
@@ -241,7 +249,7 @@ class ProtectionGuard:
         for stop in cover.plan.cancel:
             self._orders.cancel(stop, "its position no longer needs it")
         trading = self._orders.trading
-        if cover.position.quantity or trading.untold(*cover.key):
+        if cover.size or trading.untold(*cover.key):
             return
         # A stop of the guard's closes what an exit of a bracket was for, and is of no group.
         for order in trading.live_of(cover.position.strategy):

@@ -86,6 +86,8 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
         fee: what the venue took, in `fee_currency`; negative for a rebate.
         maker: the order rested and was met.
         multiplier: how much of the base currency one unit of a contract stands for; 1 for spot.
+        fee_in_base: the venue took the fee out of the base currency that was bought, as spot venues
+            do: so much less there is to sell.
     """
 
     client_order_id: ClientOrderId
@@ -99,6 +101,13 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     maker: bool
     ts_ns: int
     multiplier: Decimal = Decimal(1)
+    fee_in_base: bool = False
+
+    @property
+    def change(self) -> Decimal:
+        """What the position changes by: the quantity, signed, less a fee in the base currency."""
+        change = self.side.sign * self.quantity
+        return change - self.fee if self.fee_in_base else change
 
 
 VenueEvent = (

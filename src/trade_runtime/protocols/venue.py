@@ -155,7 +155,8 @@ class TellsPositions(Protocol):
     """A venue that says what the account holds by its own count, to hold the journal's against."""
 
     async def positions(self) -> Mapping[InstrumentId, Decimal]:
-        """Return the signed sum of every fill of the account, by instrument, whoever traded.
+        """Return the signed sum of every fill of the account, by instrument, whoever traded;
+        less the fees that were taken out of the base currency.
 
         Raises:
             VenueError: no answer, or one that made no sense.

@@ -225,8 +225,7 @@ class Evidence:
             intent = self.intents.get(event.client_order_id)
             strategy = StrategyName("?") if intent is None else intent.strategy
             key = strategy, event.instrument
-            change = event.side.sign * event.quantity
-            self.positions[key] = self.positions.get(key, ZERO) + change
+            self.positions[key] = self.positions.get(key, ZERO) + event.change
 
     def venue(self) -> Venue:
         """Return the exchange's history, not yet folded."""

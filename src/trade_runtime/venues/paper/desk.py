@@ -39,13 +39,20 @@ class Desk:
         maker_bps: what the venue takes of the notional of a fill that made liquidity.
         taker_bps: of one that took it.
         leverage: how much notional of contracts a unit of equity carries.
+        fee_in_base: the fee of a spot buy is taken out of what was bought.
     """
 
     def __init__(
-        self, account: Account, maker_bps: Decimal, taker_bps: Decimal, leverage: Decimal
+        self,
+        account: Account,
+        maker_bps: Decimal,
+        taker_bps: Decimal,
+        leverage: Decimal,
+        fee_in_base: bool,
     ) -> None:
         self._account = account
         self._maker, self._taker = rate_of(maker_bps), rate_of(taker_bps)
+        self._fee_in_base = fee_in_base
         self.funds = Funds(account, max(self._maker, self._taker, ZERO), leverage)
         """What the live orders have locked."""
 
@@ -201,7 +208,8 @@ class Desk:
         notional = times(quantity, price)
         if book.linear:
             notional = times(notional, instrument.multiplier)
-        fee = fee_of(notional, self._maker if maker else self._taker)
+        in_base = self._fee_in_base and order.side is Side.BUY and not book.linear
+        fee = fee_of(quantity if in_base else notional, self._maker if maker else self._taker)
         order.filled += quantity
         grouped = order.spec.oco
         if grouped:
@@ -212,14 +220,22 @@ class Desk:
             account.move(instrument.quote, minus(earned, fee))
             turn.hold(instrument.id, self.funds.margin.position(book))
         elif order.side is Side.BUY:
-            paid = plus(notional, fee)
+            paid = notional if in_base else plus(notional, fee)
             account.move(instrument.quote, paid.copy_negate())
-            account.move(instrument.base, quantity)
+            account.move(instrument.base, minus(quantity, fee) if in_base else quantity)
         else:
             account.move(instrument.base, quantity.copy_negate())
             account.move(instrument.quote, minus(notional, fee))
         self.funds.settle(turn, book, order, paid)
-        turn.fill(order, instrument, quantity=quantity, price=price, fee=fee, maker=maker)
+        turn.fill(
+            order,
+            instrument,
+            quantity=quantity,
+            price=price,
+            fee=fee,
+            maker=maker,
+            fee_in_base=in_base,
+        )
         if grouped:
             self._tell_room(turn, book, order)
         if book.reducers:

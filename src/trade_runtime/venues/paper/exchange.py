@@ -76,7 +76,7 @@ class PaperExchange:
         self.latency_ns = settings.latency_ns
         self._record = record
         self._clock = clock
-        self._rules = *settings.fees_bps, settings.leverage
+        self._rules = *settings.fees_bps, settings.leverage, settings.fee_in == "received"
         self._queued = settings.queue == "back"
         self._seq = self._ts_ns = 0
         self._books: dict[InstrumentId, Book] = {}

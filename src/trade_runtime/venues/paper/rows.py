@@ -106,7 +106,7 @@ def fill_values(fill: Fill) -> Values:
 
 
 def fill_of(columns: tuple[Any, ...]) -> Fill:
-    """Return the fill that the columns of `fills` are of."""
+    """Return the fill that the columns of `fills`, and whether its fee is in base, are of."""
     return Fill(
         trade_id=TradeId(columns[1]),
         client_order_id=ClientOrderId(columns[2]),
@@ -119,6 +119,7 @@ def fill_of(columns: tuple[Any, ...]) -> Fill:
         maker=bool(columns[9]),
         ts_ns=columns[10],
         multiplier=Decimal(columns[11]),
+        fee_in_base=bool(columns[12]),
     )
 
 

@@ -21,6 +21,7 @@ FaultKind = Literal["drop", "delay", "duplicate", "disconnect", "reject"]
 FaultOn = Literal["submit", "cancel", "amend", "query", "event", "any"]
 
 Queue = Literal["front", "back"]
+FeeIn = Literal["quote", "received"]
 
 MAX_FAULTS = 100
 
@@ -113,6 +114,8 @@ class PaperSettings:
         fee_bps: the fee on each fill, in hundredths of a percent of its notional.
         maker_fee_bps: that of a fill that made liquidity, if it is another; below 0 for a rebate.
         taker_fee_bps: that of a fill that took it, if it is another.
+        fee_in: what currency of a spot instrument the fee is taken in: the `quote` currency, or
+            what was `received`, as many spot venues do: the base currency for a buy.
         queue: where a resting order stands among those displayed at its price: at the `front`, or
             at the `back`.
         leverage: how much notional of contracts (instruments of kind `linear`) a unit of the
@@ -130,6 +133,7 @@ class PaperSettings:
     fee_bps: Decimal = attrs.field(default=Decimal(10), converter=exact)
     maker_fee_bps: Decimal | None = attrs.field(default=None, converter=_exact_or_none)
     taker_fee_bps: Decimal | None = attrs.field(default=None, converter=_exact_or_none)
+    fee_in: FeeIn = attrs.field(default="quote", validator=_choice(FeeIn))
     queue: Queue = attrs.field(default="front", validator=_choice(Queue))
     leverage: Decimal = attrs.field(default=Decimal(1), converter=exact)
     order_types: tuple[OrderType, ...] = attrs.field(default=tuple(OrderType), converter=_types)

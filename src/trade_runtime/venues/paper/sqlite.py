@@ -52,7 +52,11 @@ _WRITE_BALANCE = "INSERT OR REPLACE INTO balances VALUES (?, ?, ?)"
 _WRITE_INSTRUMENT = "INSERT OR REPLACE INTO instruments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _WRITE_POSITION = "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)"
 _WRITE_HISTORY = "INSERT INTO history VALUES (?, ?, ?, ?, ?)"
-_READ_FILLS = "SELECT * FROM fills WHERE ts_ns >= ? ORDER BY seq"
+_READ_FILLS = """
+SELECT fills.*, fills.fee_currency = instruments.base AND instruments.kind = 'spot'
+FROM fills JOIN instruments ON instruments.id = fills.instrument
+WHERE ts_ns >= ? ORDER BY seq
+"""
 
 
 class SqliteRecord:

@@ -125,6 +125,7 @@ class Turn:
         price: Decimal,
         fee: Decimal,
         maker: bool,
+        fee_in_base: bool,
     ) -> None:
         """Write down and tell an execution; the caller changes the order and the balances."""
         spec = order.spec
@@ -138,10 +139,11 @@ class Turn:
             quantity,
             price,
             fee,
-            instrument.quote,
+            instrument.base if fee_in_base else instrument.quote,
             maker,
             self.ts_ns,
             instrument.multiplier,
+            fee_in_base,
         )
         self.events.append(execution)
         if self._written is not None:

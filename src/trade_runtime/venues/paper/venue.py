@@ -202,8 +202,7 @@ class PaperVenue:
     def _positions(self) -> dict[InstrumentId, Decimal]:
         held: dict[InstrumentId, Decimal] = {}
         for fill in self.exchange.fills(0):
-            change = fill.side.sign * fill.quantity
-            held[fill.instrument] = held.get(fill.instrument, Decimal(0)) + change
+            held[fill.instrument] = held.get(fill.instrument, Decimal(0)) + fill.change
         return held
 
     # --- the connection ------------------------------------------------------------------------
