@@ -16,15 +16,9 @@ import msgspec
 from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Bar
-<<<<<<< HEAD:src/trade_runtime/venues/binance/klines.py
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.rest import Rest
 from trade_runtime.venues.binance.streams import NS_PER_MS
-=======
-from trade_runtime.venues.binance.answers import BINANCE
-from trade_runtime.venues.binance.rest import Rest
-from trade_runtime.venues.binance_spot.codec import NS_PER_MS
->>>>>>> 8fa1648 (Requests to Binance are signed, timed by its clock and counted by its limits; only a certain refusal is one):src/trade_runtime/venues/binance_spot/klines.py
 
 INTERVAL_SECS: Final[Mapping[str, int]] = {
     "1s": 1,
