@@ -204,7 +204,9 @@ class Runtime(OperatorCalls):
                 self._final,
                 self.cache,
             ) as self.state,
-            open_venues(settings, self._plugins.venues, ladder, self.environment) as self.venues,
+            open_venues(
+                settings, self._plugins.venues, ladder, self.environment, self.state, traded
+            ) as self.venues,
             open_prices(
                 watched(traded, self.state.trading, self.venues),
                 settings.prices,

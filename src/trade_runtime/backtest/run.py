@@ -35,7 +35,8 @@ from trade_runtime.managers.prices import Prices
 from trade_runtime.managers.protect import ProtectionGuard
 from trade_runtime.managers.risk_watch import RiskWatch
 from trade_runtime.managers.strategies import StrategyHost, check_strategies
-from trade_runtime.managers.venues import Venues, read_table
+from trade_runtime.managers.venue_tables import read_venue
+from trade_runtime.managers.venues import Venues
 from trade_runtime.model.bars import BarPlan
 from trade_runtime.model.ids import Currency, InstrumentId, StrategyName, VenueName, venue_of
 from trade_runtime.model.instrument import Instrument, exact
@@ -175,7 +176,9 @@ class Backtest:
         for instrument in dict.fromkeys((*traded, *named)):
             rules[venue_of(instrument)].append(_rules(settings, instrument))
         for name, instruments in rules.items():
-            plugin, options = read_table(settings, name, self._plugins.venues)
+            table = read_venue(settings, name, self._plugins.venues, live=False)
+            paper = table.stand_in or table
+            plugin, options = paper.plugin, paper.options
             if plugin.simulate is None:
                 raise ConfigError(
                     f'venues.{name}.kind: a "{settings.venues[name].kind}" venue cannot be'

@@ -12,7 +12,7 @@ import trio
 
 from trade_runtime.cli.preflight import Findings, examine
 from trade_runtime.errors import TradeRuntimeError
-from trade_runtime.protocols import VenuePlugin
+from trade_runtime.managers.venue_tables import VenueConfig
 from trade_runtime.settings import Settings
 
 DOCKER_GRACE_SECS = 10
@@ -39,7 +39,8 @@ def check_command(config: Path, offline: bool) -> None:
     except TradeRuntimeError as error:
         complain(error)
         sys.exit(error.exit_code)
-    for warning in findings.warnings:
+    live = [venue.warning for venue in findings.venues.values() if venue.warning is not None]
+    for warning in (*live, *findings.warnings):
         click.echo(f"warning: {warning}", err=True)
     for line in summary(settings, findings):
         click.echo(line)
@@ -58,9 +59,8 @@ def summary(settings: Settings, findings: Findings) -> Iterator[str]:
     yield _line("runtime", settings.runtime.name)
     if not findings.undriven:
         yield _line("state", f"{settings.runtime.data_dir} ({_state(findings)})")
-    for name, (plugin, options) in findings.venues.items():
-        kind = settings.venues[name].kind
-        yield _line("venue", f"{name}: {kind}, {_purpose(plugin, options)}")
+    for venue in findings.venues.values():
+        yield _line("venue", f"{venue.name}: {venue.kind}, {_purpose(venue)}")
     for strategy in settings.strategies:
         what = ", ".join(strategy.instruments)
         yield _line("strategy", f"{strategy.name}: {strategy.factory} on {what}")
@@ -104,13 +104,16 @@ def _state(findings: Findings) -> str:
     )
 
 
-def _purpose(plugin: VenuePlugin, options: object) -> str:
-    source = getattr(options, "market_data", None)
+def _purpose(venue: VenueConfig) -> str:
+    source = getattr(venue.options, "market_data", None)
     trades = f"trades on the market data of {source}" if source else "trades"
-    purposes = [
-        text for text, has in (("market data", plugin.streams), (trades, plugin.trades)) if has
-    ]
-    return " and ".join(purposes)
+    has_trades = venue.plugin.trades
+    if venue.dry_run:
+        trades, has_trades = "dry-run: orders go to paper", venue.stand_in is not None
+    elif venue.live:
+        trades = f"LIVE on the {'testnet' if venue.testnet else 'exchange itself'}"
+    purposes = ("market data", venue.plugin.streams), (trades, has_trades)
+    return " and ".join(text for text, has in purposes if has)
 
 
 def _protection(settings: Settings) -> str:

@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import attrs
 import trio
 
 from trade_runtime.errors import ConfigError, TradeRuntimeError, VenueError
 from trade_runtime.lifecycle.clock import SystemClock, fresh_seed
+from trade_runtime.managers.venue_tables import VenueConfig
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
-from trade_runtime.protocols import Environment, MarketData, VenuePlugin
+from trade_runtime.protocols import Environment, MarketData
 from trade_runtime.settings import Settings
 
 ASK_SECS = 5.0
@@ -31,8 +31,8 @@ SUGGEST_SECS = 2.0
 MAX_SIMILAR = 24
 """Similar symbols that are asked for, at most: a request each, at some venues."""
 
-Venues = Mapping[VenueName, tuple[VenuePlugin, Any]]
-"""The configured venues: the plug-in and its settings, by name."""
+Venues = Mapping[VenueName, VenueConfig]
+"""The configured venues, by name."""
 
 
 class Silent:
@@ -67,8 +67,8 @@ def find_sources(settings: Settings, venues: Venues) -> dict[VenueName, VenueNam
     sources: dict[VenueName, VenueName] = {}
     problems: list[str] = []
     streaming = _streaming(venues)
-    for name, (plugin, options) in venues.items():
-        named: str | None = getattr(options, "market_data", None)
+    for name, venue in venues.items():
+        named: str | None = getattr(venue.options, "market_data", None)
         path = f"venues.{name}.market_data"
         others = ", ".join(f'"{n}"' for n in streaming) or "none"
         if named is not None:
@@ -78,7 +78,7 @@ def find_sources(settings: Settings, venues: Venues) -> dict[VenueName, VenueNam
                     f'{path}: "{named}" brings no market data; venues that do: {others}'
                 )
             sources[name] = VenueName(named)
-        elif plugin.streams:
+        elif venue.plugin.streams:
             sources[name] = name
     if problems:
         raise ConfigError("\n".join(problems))
@@ -102,13 +102,15 @@ def undriven(settings: Settings, venues: Venues) -> list[str]:
     traded = {venue_of(i) for table in settings.strategies for i in table.instruments}
     return [
         f"venues.{name}.market_data: missing; {mend}"
-        for name, (plugin, options) in venues.items()
-        if name in traded and not plugin.streams and getattr(options, "market_data", None) is None
+        for name, venue in venues.items()
+        if name in traded
+        and not venue.plugin.streams
+        and getattr(venue.options, "market_data", None) is None
     ]
 
 
 def _streaming(venues: Venues) -> list[VenueName]:
-    return [name for name, (plugin, _) in venues.items() if plugin.streams]
+    return [name for name, venue in venues.items() if venue.plugin.streams]
 
 
 async def ask_sources(
@@ -129,10 +131,7 @@ async def ask_sources(
     answers = {source: _Answer() for source in wanted}
     async with trio.open_nursery() as nursery:
         for source, symbols in wanted.items():
-            plugin, options = venues[source]
-            nursery.start_soon(
-                _ask, plugin, source, options, settings, sorted(symbols), answers[source]
-            )
+            nursery.start_soon(_ask, venues[source], settings, sorted(symbols), answers[source])
     problems = [
         _missing(index, instrument, source, answers[source].similar[symbol_of(instrument)])
         for index, table in enumerate(settings.strategies)
@@ -156,21 +155,15 @@ class _Answer:
     error: str = ""
 
 
-async def _ask(
-    plugin: VenuePlugin,
-    name: VenueName,
-    options: Any,
-    settings: Settings,
-    symbols: list[str],
-    answer: _Answer,
-) -> None:
+async def _ask(venue: VenueConfig, settings: Settings, symbols: list[str], answer: _Answer) -> None:
     try:
         async with AsyncExitStack() as stack:
             data_dir = settings.runtime.data_dir
-            if plugin.trades:  # it may keep a record: not where the real one is to be
+            if venue.plugin.trades:  # it may keep a record: not where the real one is to be
                 data_dir = Path(stack.enter_context(TemporaryDirectory(prefix="trade_runtime-")))
             env = environment(data_dir)
-            source = await stack.enter_async_context(plugin.open(name, options, env))
+            opening = venue.plugin.open(venue.name, venue.options, env)
+            source = await stack.enter_async_context(opening)
             with trio.fail_after(ASK_SECS):
                 found = await source.instruments(symbols)
             for symbol in symbols:

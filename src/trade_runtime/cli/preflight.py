@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -28,10 +27,14 @@ from trade_runtime.managers.journal import replay
 from trade_runtime.managers.memory import check_memories
 from trade_runtime.managers.strategies import check_strategies
 from trade_runtime.managers.tables import prove
-from trade_runtime.managers.venues import read_table
+from trade_runtime.managers.venue_tables import (
+    VenueConfig,
+    note_account,
+    read_venue,
+    traded_venues,
+)
 from trade_runtime.model.ids import VenueName
 from trade_runtime.plugins import Plugins
-from trade_runtime.protocols import VenuePlugin
 from trade_runtime.settings import Settings, masked_url
 from trade_runtime.strategy import Strategy
 
@@ -59,7 +62,7 @@ class Findings:
 
     Attributes:
         journal: what would be gone on from.
-        venues: by name, the plug-in and its settings.
+        venues: by name, what each table says.
         warnings: what could not be checked, or looks unintended.
         undriven: why it can be run over history alone, a line for each venue; empty where it can
             be run.
@@ -122,10 +125,10 @@ async def examine(
         plugins.connect_cache(settings)
     with _told(lines):
         check_data_dir(settings.runtime.data_dir, "runtime.data_dir")
-    venues: dict[VenueName, tuple[VenuePlugin, Any]] = {}
+    venues: dict[VenueName, VenueConfig] = {}
     for name in settings.venues:
         with _told(lines):
-            venues[VenueName(name)] = read_table(settings, name, plugins.venues)
+            venues[VenueName(name)] = read_venue(settings, name, plugins.venues)
     sources: dict[VenueName, VenueName] = {}
     if len(venues) == len(settings.venues):
         with _told(lines):
@@ -146,6 +149,10 @@ async def examine(
         warnings.append("strategies: there are none, so nothing will be traded")
     try:
         journal = await read_journal(settings, plugins, whole=whole)
+        needed = traded_venues(settings, (), journal.state)
+        for name, venue in venues.items():
+            if name in needed or venue.live:
+                note_account(venue, journal.state)
         if not lacking:  # a backtest loads no state
             check_memories(strategies, journal.state.memories)
         if ask_venues and not lacking:

@@ -100,7 +100,9 @@ async def _rehearse(settings: Settings) -> Plan:
             for path in data_dir.glob(f"{name}.*"):
                 shutil.copy2(path, folder)
         copies = environment(Path(folder))
-        async with open_trading_venues(settings, plugins.venues, lambda name: copies) as venues:
+        async with open_trading_venues(
+            settings, plugins.venues, lambda name: copies, state
+        ) as venues:
             return await repair(
                 settings, venues, journal, past, env.clock, by=OPERATOR, reason="", accept=False
             )
@@ -130,7 +132,9 @@ async def _carry_out(settings: Settings, reason: str, accept: bool) -> Plan:
         ) as state:
             past = await Past.of(store)
             journal = Noting(state, state.trading, past)
-            async with open_trading_venues(settings, plugins.venues, lambda name: env) as venues:
+            async with open_trading_venues(
+                settings, plugins.venues, lambda name: env, state.trading
+            ) as venues:
                 plan = await repair(
                     settings,
                     venues,

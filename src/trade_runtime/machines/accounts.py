@@ -11,10 +11,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from trade_runtime.machines.images import AccountsImage
-from trade_runtime.model.ids import Currency, InstrumentId, VenueName
+from trade_runtime.model.ids import Currency, InstrumentId, VenueName, venue_of
 from trade_runtime.model.instrument import text
 from trade_runtime.model.orders import ZERO
-from trade_runtime.model.records import BalancesTold, OthersHold
+from trade_runtime.model.records import BalancesTold, OthersHold, VenueUsed
 
 if TYPE_CHECKING:
     from trade_runtime.machines.trading_state import TradingState
@@ -28,6 +28,8 @@ class Accounts:
         """What each venue told last."""
         self.others: dict[VenueName, OthersHold] = {}
         """What each account held that is not from our fills, at the last start that agreed."""
+        self.used: dict[VenueName, VenueUsed] = {}
+        """Where the orders of each table of a real exchange go, in this journal."""
 
     def news(
         self, venue: VenueName, told: Mapping[Currency, Decimal], now_ns: int
@@ -45,7 +47,9 @@ class Accounts:
 
     def image(self) -> AccountsImage:
         """Return all of it as plain values."""
-        return AccountsImage(list(self.balances.values()), list(self.others.values()))
+        return AccountsImage(
+            list(self.balances.values()), list(self.others.values()), list(self.used.values())
+        )
 
     @classmethod
     def of(cls, image: AccountsImage) -> Accounts:
@@ -53,6 +57,7 @@ class Accounts:
         accounts = cls()
         accounts.balances = {event.venue: event for event in image.balances}
         accounts.others = {event.venue: event for event in image.others}
+        accounts.used = {event.venue: event for event in image.used}
         return accounts
 
     def lines(self) -> Iterator[str]:
@@ -61,6 +66,22 @@ class Accounts:
             yield f"{balances.venue} {balances.ts_ns} {_plain(balances.balances)}"
         for others in sorted(self.others.values(), key=lambda one: one.venue):
             yield f"others {others.venue} {others.ts_ns} {_plain(others.quantities)}"
+        for used in sorted(self.used.values(), key=lambda one: one.venue):
+            yield f"used {used.venue} {used.account}"
+
+
+def left_open(state: TradingState) -> list[InstrumentId]:
+    """Return the instruments in which a position is open or an order live."""
+    found = [position.instrument for position in state.ledger.open()]
+    found += [order.instrument for order in state.live()]
+    return list(dict.fromkeys(found))
+
+
+def has_traded(state: TradingState, venue: VenueName) -> bool:
+    """Whether anything was ever traded, or is in mind, at a venue."""
+    return venue in state.last_fill_ns or any(
+        venue_of(one.instrument) == venue for one in (*state.ledger, *state.orders.values())
+    )
 
 
 def _plain(amounts: Mapping[Currency, Decimal] | Mapping[InstrumentId, Decimal]) -> str:
@@ -75,7 +96,12 @@ def _others(state: TradingState, event: OthersHold) -> None:
     state.accounts.others[event.venue] = event
 
 
+def _used(state: TradingState, event: VenueUsed) -> None:
+    state.accounts.used[event.venue] = event
+
+
 HANDLERS: Final[dict[type, Callable[[Any, Any], None]]] = {
     BalancesTold: _balances,
     OthersHold: _others,
+    VenueUsed: _used,
 }

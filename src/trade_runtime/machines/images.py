@@ -30,6 +30,7 @@ from trade_runtime.model.records import (
     OthersHold,
     ProfitMarked,
     StrategySaved,
+    VenueUsed,
 )
 
 Ids = list[ClientOrderId]
@@ -132,6 +133,7 @@ class AccountsImage(msgspec.Struct, frozen=True):
 
     balances: list[BalancesTold] = []
     others: list[OthersHold] = []
+    used: list[VenueUsed] = []
 
 
 class StateImage(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from trade_runtime.errors import ConfigError, VenueError
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import Layer, open_layer
 from trade_runtime.lifecycle.supervision import supervise
+from trade_runtime.machines.accounts import left_open
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.feed import Feed
 from trade_runtime.managers.venues import VenueManager
@@ -226,7 +227,7 @@ def watched(
     Raises:
         ConfigError: something is left open at a venue that the configuration lacks.
     """
-    left = [p.instrument for p in trading.ledger.open()] + [o.instrument for o in trading.live()]
+    left = left_open(trading)
     for instrument in left:
         if (venue := venue_of(instrument)) not in venues.trading:
             raise ConfigError(

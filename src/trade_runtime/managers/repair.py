@@ -27,7 +27,8 @@ from trade_runtime.managers.outcomes import Journal
 from trade_runtime.managers.prices import Prices
 from trade_runtime.managers.protect import Cover, ProtectionGuard
 from trade_runtime.managers.reconcile import Reconciler
-from trade_runtime.managers.venues import Venues, read_table
+from trade_runtime.managers.venue_tables import note_account, open_table, read_venue, traded_venues
+from trade_runtime.managers.venues import Venues
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import (
     StrategyName,
@@ -138,23 +139,33 @@ class Mute:
 async def open_trading_venues(
     settings: Settings,
     plugins: Mapping[str, VenuePlugin],
-    env: Callable[[VenueName], Environment],
+    env: Callable[[str], Environment],
+    trading: TradingState,
 ) -> AsyncIterator[dict[VenueName, Venue]]:
     """Open the venues that trade, and no connection.
 
+    Args:
+        settings: which name them.
+        plugins: by kind.
+        env: makes the environment of a plug-in, by its name.
+        trading: what the journal says.
+
     Raises:
-        ConfigError: a table is wrong.
+        ConfigError: a table is wrong, or the journal was made on another account.
         StoreError: a venue of ours cannot open its record.
     """
     async with AsyncExitStack() as stack:
         venues: dict[VenueName, Venue] = {}
-        for table in settings.venues:
-            name = VenueName(table)
-            plugin, options = read_table(settings, name, plugins)
-            if plugin.trades:
-                venues[name] = await stack.enter_async_context(
-                    plugin.open(name, options, env(name))
-                )
+        needed = traded_venues(settings, (), trading)
+        for name in settings.venues:
+            venue = read_venue(settings, name, plugins)
+            if venue.stand_in is not None and venue.name not in needed:
+                continue
+            note_account(venue, trading)
+            opening = open_table(venue, env, trades=True)
+            _, opened = await stack.enter_async_context(opening)
+            if opened is not None:
+                venues[venue.name] = opened
         yield venues
 
 

@@ -6,7 +6,7 @@ venue that trades, supervised: one that fails is opened again alone. It closes a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,14 @@ from trade_runtime.errors import ConfigError, VenueError
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.layer import Layer, open_layer
 from trade_runtime.lifecycle.supervision import supervise
+from trade_runtime.managers.state import StateManager
+from trade_runtime.managers.venue_tables import (
+    VenueConfig,
+    note_account,
+    open_table,
+    read_venue,
+    traded_venues,
+)
 from trade_runtime.model.ids import InstrumentId, VenueName, venue_of
 from trade_runtime.protocols import (
     Environment,
@@ -29,7 +37,6 @@ from trade_runtime.protocols import (
     VenueSink,
 )
 from trade_runtime.settings import Settings, SupervisionSettings
-from trade_runtime.spelling import suggest
 
 log = structlog.get_logger("venues")
 
@@ -63,19 +70,29 @@ class VenueManager(Venues):
 
     def __init__(self, layer: Layer, env: Environment, supervision: SupervisionSettings) -> None:
         super().__init__()
+        self.configs: dict[VenueName, VenueConfig] = {}
+        """What each table says."""
         self._layer = layer
         self._env = env
         self._supervision = supervision
 
-    def add(self, name: VenueName, plugin: VenuePlugin, opened: Any) -> None:
-        """Take in an open plug-in."""
-        if plugin.trades:
-            self.trading[name] = opened
+    def add(self, venue: VenueConfig, *, streams: Any, trades: Any) -> None:
+        """Take in what was opened for a table: what brings its market data, what takes its orders.
+
+        Args:
+            venue: the table.
+            streams: a `MarketData`, or None.
+            trades: a `Venue`, or None.
+        """
+        name = venue.name
+        self.configs[name] = venue
+        if trades is not None:
+            self.trading[name] = trades
             self.connected[name] = False
-            if isinstance(opened, MarketDriven):
-                self.driven[name] = opened
-        if plugin.streams:
-            self.sources[name] = opened
+            if isinstance(trades, MarketDriven):
+                self.driven[name] = trades
+        if streams is not None:
+            self.sources[name] = streams
 
     def listen(self, sink: VenueSink, connected: Callable[[VenueName], None]) -> None:
         """Start the private connection of every trading venue.
@@ -123,21 +140,6 @@ class VenueManager(Venues):
         return [f"private-{name}" for name, up in self.connected.items() if up]
 
 
-def read_table(
-    settings: Settings, name: str, plugins: Mapping[str, VenuePlugin]
-) -> tuple[VenuePlugin, Any]:
-    """Return a venue's plug-in and its options, read and checked.
-
-    Raises:
-        ConfigError: no plug-in is of that kind, or its table is wrong.
-    """
-    kind = settings.venues[name].kind
-    plugin = plugins.get(kind)
-    if plugin is None:
-        raise ConfigError(f"venues.{name}.kind: no venue of kind {kind!r}{suggest(kind, plugins)}")
-    return plugin, settings.venue_options(name, plugin.settings)
-
-
 def _make_folder(path: Path) -> None:
     # A store on the disk has made it; one in memory has not.
     try:
@@ -154,6 +156,8 @@ async def open_venues(
     plugins: Mapping[str, VenuePlugin],
     ladder: Ladder,
     env: Callable[[str], Environment],
+    state: StateManager,
+    traded: Collection[InstrumentId],
 ) -> AsyncIterator[VenueManager]:
     """Open the venues layer.
 
@@ -164,12 +168,23 @@ async def open_venues(
         plugins: by kind.
         ladder: of the stop.
         env: makes the environment of a plug-in, by its name.
+        state: says what a journal was made on; takes it, where it is new.
+        traded: the instruments that strategies trade.
 
     Raises:
-        ConfigError: a table is wrong.
+        ConfigError: a table is wrong, or the journal was made on another account.
         StoreError: a venue of ours (paper) cannot open its record.
     """
-    found = {VenueName(name): read_table(settings, name, plugins) for name in settings.venues}
+    found = [read_venue(settings, name, plugins) for name in settings.venues]
+    needed = traded_venues(settings, traded, state.trading)
+    for venue in found:
+        note = note_account(venue, state.trading) if venue.name in needed or venue.live else None
+        if venue.warning is not None:
+            log.warning(venue.warning, venue=venue.name, kind=venue.kind, testnet=venue.testnet)
+        elif venue.dry_run and venue.name in needed:
+            log.info("Dry-run: orders go to paper", venue=venue.name, kind=venue.kind)
+        if note is not None:
+            state.record(note)
     _make_folder(settings.runtime.data_dir)
     stack = AsyncExitStack()
 
@@ -180,13 +195,15 @@ async def open_venues(
 
     try:
         opened = {
-            name: await stack.enter_async_context(plugin.open(name, options, env(name)))
-            for name, (plugin, options) in found.items()
+            venue: await stack.enter_async_context(
+                open_table(venue, env, trades=venue.name in needed)
+            )
+            for venue in found
         }
         async with open_layer("venues", close) as layer:
             manager = VenueManager(layer, env("venues"), settings.supervision)
-            for name, (plugin, _) in found.items():
-                manager.add(name, plugin, opened[name])
+            for venue, (streams, trades) in opened.items():
+                manager.add(venue, streams=streams, trades=trades)
             yield manager
     finally:
         with ladder.stage("close"):

@@ -246,6 +246,18 @@ class OthersHold(msgspec.Struct, frozen=True, gc=False):
     ts_ns: int
 
 
+class VenueUsed(msgspec.Struct, frozen=True, gc=False):
+    """Where the orders of a `[venues.NAME]` table of a real exchange go, for this whole journal.
+
+    Attributes:
+        venue: the table.
+        account: `paper`, or the kind with `live` or `testnet`.
+    """
+
+    venue: VenueName
+    account: str
+
+
 class RuntimeStopped(msgspec.Struct, frozen=True, gc=False):
     """The process gave the journal up, in order; the report of the stop has the details."""
 
@@ -280,6 +292,7 @@ JournalEvent = (
     | Reconciled
     | BalancesTold
     | OthersHold
+    | VenueUsed
     | RuntimeStopped
 )
 
@@ -310,6 +323,7 @@ KINDS: dict[type, str] = {
     Reconciled: "reconciled",
     BalancesTold: "balances",
     OthersHold: "others",
+    VenueUsed: "venue",
     RuntimeStopped: "stop",
 }
 """The `kind` of a journal record by the class of its payload."""

@@ -266,6 +266,10 @@ class VenuePlugin:
             files and pools but must not need the network. It is a `MarketData`, a `Venue`, or both.
         trades: it is a `Venue`.
         streams: it is a `MarketData`.
+        live: of a plug-in that leads to a real exchange: whether these settings say `live = true`.
+            Where they do not, it is asked for market data alone, holds no key, and the paper venue
+            takes the orders under the same name. None: what it is, it always is.
+        live_needs: the settings that must be there where it is live.
         simulate: makes the exchange of a backtest from its name, its settings and a clock; None
             where it is not an exchange of ours.
     """
@@ -275,3 +279,5 @@ class VenuePlugin:
     trades: bool
     streams: bool
     simulate: Callable[[VenueName, Any, Clock], Simulated] | None = None
+    live: Callable[[Any], bool] | None = None
+    live_needs: tuple[str, ...] = ("api_key", "api_secret")

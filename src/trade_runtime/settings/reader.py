@@ -7,9 +7,9 @@ was found, and the nearest known name. What it guarantees: no coercion that lose
 boolean is no number, a string is no list), no NaN and no infinity, and no secret in an error.
 
 Understood field types: `bool`, `int`, `float`, `str`, `Decimal`, `Path`, `Any`, enums, `Literal`,
-`NewType`, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`, and frozen attrs classes of these.
-A field's key is its name, or `metadata={"key": ...}`; with key None it is not read from TOML;
-`"sample"` is what an error offers as a right value.
+`Secret`, `NewType`, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`, and frozen attrs classes of
+these. A field's key is its name, or `metadata={"key": ...}`; with key None it is not read from
+TOML; `"sample"` is what an error offers as a right value.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any, Final, Literal, NewType, TypeVar, Union
 import attrs
 
 from trade_runtime.errors import ConfigError
+from trade_runtime.model.secret import Secret
 from trade_runtime.settings.problems import Problem, child, raise_problems
 from trade_runtime.settings.scalars import SCALARS, described, kind_of, sample_of
 from trade_runtime.settings.secrets import MASK, Table, frozen, is_secret
@@ -150,10 +151,15 @@ def fields_by_key(cls: type[Any]) -> dict[str, tuple[attrs.Attribute[Any], Any]]
         key = field.metadata.get("key", field.name)
         if key is None or not field.init:
             continue
-        if is_secret(key) and field.repr is True:
+        if is_secret(key) and field.repr is True and not holds_secret(hints[field.name]):
             raise TypeError(f"{cls.__name__}.{field.name} holds a secret: declare it repr=False")
         found[key] = (field, hints[field.name])
     return found
+
+
+def holds_secret(kind: Any) -> bool:
+    """Tell whether a field of this type holds a `Secret`, or none."""
+    return kind is Secret or Secret in typing.get_args(kind)
 
 
 def _check_fields(
@@ -191,6 +197,8 @@ def _hidden(cls: type[Any], values: Mapping[str, Any], text: str) -> str:
 
 
 def _without(text: str, value: object) -> str:
+    if isinstance(value, Secret):
+        value = value.reveal()
     return text.replace(str(value), MASK) if value not in (None, "") else text
 
 

@@ -8,7 +8,7 @@ nothing on the disk but the file itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,11 +18,12 @@ from trade_runtime.errors import ConfigError
 from trade_runtime.model.ids import InstrumentId, VenueName, symbol_of, venue_of
 from trade_runtime.settings.checks import NAME_RULE, is_name
 from trade_runtime.settings.history import BacktestSettings, InstrumentSettings
+from trade_runtime.settings.keys import read_secret
 from trade_runtime.settings.problems import Problem, child, raise_problems
-from trade_runtime.settings.reader import read_table, structure
+from trade_runtime.settings.reader import fields_by_key, holds_secret, read_table, structure
 from trade_runtime.settings.risk import RiskSettings
 from trade_runtime.settings.scalars import described
-from trade_runtime.settings.secrets import Table
+from trade_runtime.settings.secrets import Table, is_secret
 from trade_runtime.settings.sections import (
     CacheSettings,
     LogSettings,
@@ -179,14 +180,42 @@ class Settings:
         raise_problems(list(_missing_venue(self.venues, name, path)), self.source)
         return self.venues[name]
 
-    def venue_options(self, name: VenueName | str, cls: type[T]) -> T:
+    def venue_options(
+        self,
+        name: VenueName | str,
+        cls: type[T],
+        *,
+        without: Collection[str] = (),
+        secrets: bool = True,
+    ) -> T:
         """Read the options of venue `name` into its plug-in's own settings class.
+
+        Args:
+            name: of the table.
+            cls: the class.
+            without: keys that are not the plug-in's.
+            secrets: read what is secret from where the table says that it stands; False leaves it
+                out.
 
         Raises:
             ConfigError: one line for everything that is wrong.
         """
         path = child("venues", name)
-        return structure(cls, self.venue(name, path).options, path, source=self.source)
+        table = self.venue(name, path).options
+        options = {key: value for key, value in table.items() if key not in without}
+        problems: list[Problem] = []
+        for key, (_, kind) in fields_by_key(cls).items():
+            if key in options and (is_secret(key) or holds_secret(kind)):
+                reference = options.pop(key)
+                if secrets:
+                    try:
+                        secret = read_secret(reference, self.base_dir)
+                    except ConfigError as error:
+                        problems.append(Problem(child(path, key), str(error)))
+                        continue
+                    options[key] = secret if holds_secret(kind) else secret.reveal()
+        raise_problems(problems, self.source)
+        return structure(cls, options, path, source=self.source)
 
 
 _TABLES: Final = (*_SECTIONS, "instruments", "venues", "strategies")

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NewType
 
+from trade_runtime.model.secret import Secret
 from trade_runtime.settings.secrets import masked_url
 
 MAX_DECIMAL_MAGNITUDE: Final = 30
@@ -31,7 +32,7 @@ def sample_of(kind: Any) -> str:
         kind = kind.__supertype__
     if typing.get_origin(kind) in (tuple, Sequence):
         return f"[{sample_of(typing.get_args(kind)[0])}]"
-    samples = {bool: "true", int: "1", float: "1.0", Decimal: '"1.5"'}
+    samples = {bool: "true", int: "1", float: "1.0", Decimal: '"1.5"', Secret: '"env:NAME"'}
     return samples.get(kind, "{ ... }" if typing.get_origin(kind) is Mapping else '"..."')
 
 
@@ -105,6 +106,13 @@ def _path(raw: object) -> Path:
     return Path(raw)
 
 
+def _secret(raw: object) -> Secret:
+    # What a configuration says of one is read before: here only the secret itself is taken.
+    if not isinstance(raw, Secret):
+        raise TypeError
+    return raw
+
+
 SCALARS: Final[dict[Any, tuple[str, Callable[[object], Any]]]] = {
     bool: ("true or false", _boolean),
     int: ("a whole number", _integer),
@@ -112,4 +120,5 @@ SCALARS: Final[dict[Any, tuple[str, Callable[[object], Any]]]] = {
     str: ("a string", _string),
     Decimal: ("a finite number", _decimal),
     Path: ("a path", _path),
+    Secret: ("a secret", _secret),
 }
