@@ -10,6 +10,7 @@ import pytest
 
 from trade_runtime.cli.backtest import backtest_command
 from trade_runtime.cli.check import check_command
+from trade_runtime.cli.exchange import exchange_command
 from trade_runtime.cli.main import COMMANDS, cli
 from trade_runtime.cli.reconcile import reconcile_command
 from trade_runtime.cli.replay import replay_command
@@ -49,6 +50,7 @@ def test_every_command_is_in_the_table() -> None:
         ("`reconcile`", reconcile_command),
         ("`backtest`", backtest_command),
         ("`replay`", replay_command),
+        ("`exchange`", exchange_command),
     ],
 )
 def test_every_option_is_documented_with_its_default(title: str, command: click.Command) -> None:

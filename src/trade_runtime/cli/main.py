@@ -29,6 +29,7 @@ COMMANDS = {
     "reconcile": ("reconcile", "reconcile_command"),
     "backtest": ("backtest", "backtest_command"),
     "replay": ("replay", "replay_command"),
+    "exchange": ("exchange", "exchange_command"),
     "sweep": ("sweep", "sweep_command"),
 }
 """A command's name, its module in this package, and its name there."""

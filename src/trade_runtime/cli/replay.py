@@ -70,7 +70,7 @@ async def _serve(
             at_end=at_end,
             faults=faults,
             task_status=_Told(recording),
-            log=_Notes(),
+            log=Notes(),
         )
 
     # Taken before the recording is read, which may last: it can be told to end then too.
@@ -94,7 +94,7 @@ class _Told:
         click.echo(f"{self._recording} is served at ws://{HOST}:{value} and http://{HOST}:{value}")
 
 
-class _Notes:
+class Notes:
     """Writes what the server warns of to stderr, a line each; all else is left unsaid."""
 
     def debug(self, event: str, **fields: object) -> None:

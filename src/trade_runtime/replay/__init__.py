@@ -6,8 +6,8 @@ venue whose wire it speaks, so that each can be proved by the other.
     recording, facts     reads a recording, and what one pass over it tells
     book, position       the venue's state at a point of it
     turns, faults        playing it over and over; faults on request
-    wire, feed, rest     the WebSocket, a client's stream, the REST answers
-    server               all of it behind one port
+    feed, rest           a client's stream, the REST answers
+    server               all of it behind one port; `serving` has the wire
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from trade_runtime.replay.faults import ClientFaults, Fault, FaultPlan
 from trade_runtime.replay.position import Position
 from trade_runtime.replay.shapes import payload_of
 from trade_runtime.replay.turns import Turns
-from trade_runtime.replay.wire import Gone, Wire, text_frame
+from trade_runtime.serving import Gone, Wire, text_frame
 from trade_runtime.venues.binance_spot.recording import Recording, Row
 
 BATCH_FRAMES: Final = 64

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
-import h11
 import trio
 
 from trade_runtime.errors import ConfigError
@@ -27,22 +25,15 @@ from trade_runtime.replay.facts import Facts, read_facts
 from trade_runtime.replay.faults import Fault, FaultPlan
 from trade_runtime.replay.feed import AtEnd, Dropped, Feed
 from trade_runtime.replay.position import Position
-from trade_runtime.replay.rest import Answer, Answers, refusal
-from trade_runtime.replay.wire import Gone, Wire
+from trade_runtime.replay.rest import Answer as Body
+from trade_runtime.replay.rest import Answers, refusal
+from trade_runtime.serving import Answer, Gone, Request, Wire, serve_connection
 from trade_runtime.venues.binance_spot.recording import Recording
 
 HOST: Final = "127.0.0.1"
 MAX_PORT: Final = 65_535
 MAX_CONNECTIONS: Final = 256
 """Beyond these a connection is closed at once."""
-
-MAX_HEAD_BYTES: Final = 2**16
-"""Of a request: a URL with the 1,024 streams that Binance allows has 25 kB."""
-
-IDLE_SECS: Final = 60.0
-"""For the next request on a connection."""
-
-READ_BYTES: Final = 2**16
 
 SEND_BUFFER_BYTES: Final = 2**15
 """What the system may hold of a client's stream on our side. Left to itself it holds megabytes, and
@@ -102,66 +93,33 @@ class _Server:
         self._connections += 1
         stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         try:
-            async with aclosing(stream):
-                await self._talk(stream)
-        except (
-            Gone,
-            h11.ProtocolError,
-            trio.BrokenResourceError,
-            trio.ClosedResourceError,
-        ):
-            pass  # the client is gone, or spoke no HTTP; its connection is closed
+            await serve_connection(stream, self)
         except ConfigError as error:
             if self._log is not None:
                 self._log.error("the recording can no longer be read", error=str(error))
         finally:
             self._connections -= 1
 
-    async def _talk(self, stream: trio.SocketStream) -> None:
-        http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
-        head = bytearray()
-        while True:
-            request = None
-            with trio.move_on_after(IDLE_SECS):
-                request = await _next_request(stream, http, head)
-            if request is None:
-                return
-            target = request.target.decode("ascii", errors="replace")
-            if any(
-                name == b"upgrade" and value.lower() == b"websocket"
-                for name, value in request.headers
-            ):
-                status, body = await self._stream(stream, target, bytes(head))
-                if not status:
-                    return
-            elif request.method != b"GET":
-                status, body = refusal(405, -1000, "The replay server knows GET alone.")
-            else:
-                status, body = await self._answer(target)
-            headers = [
-                ("Content-Type", "application/json;charset=UTF-8"),
-                ("Content-Length", str(len(body))),
-            ]
-            data = http.send(h11.Response(status_code=status, headers=headers))
-            data = (data or b"") + (http.send(h11.Data(data=body)) or b"")
-            await stream.send_all(data + (http.send(h11.EndOfMessage()) or b""))
-            if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
-                return
-            http.start_next_cycle()
-            head.clear()
-            head += http.trailing_data[0]
+    async def answer(self, request: Request) -> Answer:
+        """Answer a request for market data."""
+        if request.method != "GET":
+            return _answer(refusal(405, -1000, "The replay server knows GET alone."))
+        return _answer(await self._answer(request.path, request.query))
 
-    async def _stream(self, stream: trio.SocketStream, target: str, head: bytes) -> Answer:
-        """Serve a WebSocket to its end; return a status above 0 where it is refused instead."""
-        parts = urlsplit(target)
-        bare = parts.path == "/ws" or parts.path.startswith("/ws/")
-        if not bare and parts.path != "/stream":
+    async def socket(self, request: Request, wire: Wire) -> Answer | None:
+        """Serve a WebSocket to its end, or refuse it."""
+        refused = await self._stream(wire, request.path, request.query)
+        return None if refused is None else _answer(refused)
+
+    async def _stream(self, wire: Wire, path: str, query: str) -> Body | None:
+        """Serve a WebSocket to its end; return what it is refused with where it is."""
+        bare = path == "/ws" or path.startswith("/ws/")
+        if not bare and path != "/stream":
             return refusal(404, -1000, "Streams are at /stream?streams=NAME/NAME and /ws/NAME.")
         if trio.current_time() < self._refused_until:
             return refusal(503, -1001, "Streams are refused for a while, as was asked for.")
-        names = parts.path[4:] if bare else dict(parse_qsl(parts.query)).get("streams", "")
+        names = path[4:] if bare else dict(parse_qsl(query)).get("streams", "")
         streams = [name for name in unquote(names).split("/") if name]
-        wire = Wire(stream, head)
         await wire.accept()
         feed = Feed(
             wire,
@@ -187,25 +145,24 @@ class _Server:
                 if self._log is not None:
                     self._log.error("the recording can no longer be read", error=str(error))
             nursery.cancel_scope.cancel()
-        return 0, b""
+        return None
 
-    async def _answer(self, target: str) -> Answer:
+    async def _answer(self, path: str, query: str) -> Body:
         for _, fault in self._active("slow_rest"):
             await trio.sleep(fault.ms / 1000)
         if self._active("rest_down"):
             return refusal(503, -1001, "REST is down for a while, as was asked for.")
-        parts = urlsplit(target)
-        params = dict(parse_qsl(parts.query, keep_blank_values=True))
-        if parts.path == "/api/v3/depth":
+        params = dict(parse_qsl(query, keep_blank_values=True))
+        if path == "/api/v3/depth":
             for index, _ in self._active("stale_snapshot"):
                 if self._stale_left[index] > 0:
                     self._stale_left[index] -= 1
                     return self._answers.stale_depth(params)
         # A client that comes back begins anew, but the market that it asks about has not gone back.
         # A book is what its own stream can go on from.
-        book = parts.path == "/api/v3/depth"
+        book = path == "/api/v3/depth"
         position = self._position if book else self._latest()
-        return self._answers.answer(parts.path, params, position)
+        return self._answers.answer(path, params, position)
 
     def _latest(self) -> Position:
         return max(self._furthest, self._position, key=lambda position: position.line)
@@ -227,24 +184,9 @@ async def _until_gone(wire: Wire, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _next_request(
-    stream: trio.SocketStream, http: h11.Connection, head: bytearray
-) -> h11.Request | None:
-    """Read a request to its end; None where the client closed. `head` gathers its bytes."""
-    request = None
-    while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA:
-            data = await stream.receive_some(READ_BYTES)
-            if len(head) < MAX_HEAD_BYTES:
-                head += data
-            http.receive_data(data)
-        elif isinstance(event, h11.Request):
-            request = event
-        elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
-            return request
-        elif isinstance(event, h11.ConnectionClosed):
-            return None
+def _answer(told: Body) -> Answer:
+    status, body = told
+    return Answer(status, body)
 
 
 async def serve_replay(

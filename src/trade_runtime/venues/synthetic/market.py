@@ -62,6 +62,11 @@ class SyntheticMarket:
         self._step()
         return self.quote(instrument, ts_ns)
 
+    def jump(self, price: Decimal) -> None:
+        """Go on from another price."""
+        self._middle = min(max(float(price / TICK), self._low), self._high)
+        self._step()
+
     def quote(self, instrument: InstrumentId, ts_ns: int) -> Quote:
         """Return the present quote."""
         bid, ask, bid_lots, ask_lots = self._best

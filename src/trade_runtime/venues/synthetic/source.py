@@ -107,6 +107,24 @@ class SyntheticData:
         for symbol, instrument in symbols.items():
             sink.on_quote(self._market(symbol).quote(instrument, self._clock.now_ns()))
 
+    def jump(self, symbol: str, price: Decimal) -> None:
+        """Let the market of a symbol go on from another price.
+
+        Raises:
+            VenueError: it does not exist here.
+        """
+        self._market(symbol).jump(price)
+
+    def tell(self, symbol: str, instrument: InstrumentId, sink: MarketSink) -> None:
+        """Hand over the present quote and the whole book of a symbol; the market does not move.
+
+        Raises:
+            VenueError: it does not exist here.
+        """
+        market, now_ns = self._market(symbol), self._clock.now_ns()
+        sink.on_quote(market.quote(instrument, now_ns))
+        sink.on_book(market.book(instrument, now_ns, snapshot=True))
+
     @asynccontextmanager
     async def _connect(
         self, symbols: Mapping[str, InstrumentId], sink: MarketSink
