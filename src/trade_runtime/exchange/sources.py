@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +21,8 @@ from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.protocols import Clock, Environment, Log
-from trade_runtime.venues.binance_spot.codec import StreamDecoder, decode_snapshot
+from trade_runtime.venues.binance.book_sync import DepthSnapshot
+from trade_runtime.venues.binance.streams import Decode, StreamDecoder
 from trade_runtime.venues.binance_spot.recording import Recording
 from trade_runtime.venues.synthetic.settings import SyntheticSettings
 from trade_runtime.venues.synthetic.source import SyntheticData
@@ -93,13 +94,24 @@ class Recorded:
         recording: the file.
         symbols: which of its symbols are traded.
         clock: the time of the events; recorded times are moved to it.
+        streams: what each kind of its streams is decoded by.
+        decode_snapshot: decodes a whole book.
     """
 
-    def __init__(self, recording: Recording, symbols: Collection[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        symbols: Collection[str],
+        clock: Clock,
+        *,
+        streams: Mapping[str, Decode],
+        decode_snapshot: Callable[[bytes], DepthSnapshot],
+    ) -> None:
         self._recording = recording
         self._clock = clock
+        self._decode_snapshot = decode_snapshot
         instruments = {symbol: InstrumentId(f"{symbol}.{NAME}") for symbol in symbols}
-        self._decoder = StreamDecoder(instruments)
+        self._decoder = StreamDecoder(streams, instruments)
         self._known: Mapping[str, InstrumentId] = instruments
         self._running = trio.Event()
         self._running.set()
@@ -123,7 +135,7 @@ class Recorded:
             if not row.stream:
                 symbol = row.symbol or last_symbol
                 if symbol in self._known:
-                    snapshot = decode_snapshot(row.body)
+                    snapshot = self._decode_snapshot(row.body)
                     market.reset(symbol, snapshot.last_id, snapshot.bids, snapshot.asks)
                 continue
             last_symbol = row.stream.partition("@")[0].upper()
