@@ -11,7 +11,6 @@ It closes after the strategies and before the prices: stages `cancel` and `prote
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -19,25 +18,23 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from trade_runtime.errors import OrderRefused, VenueDown
+from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.alarms import Alarms
 from trade_runtime.machines.ledger import Position
 from trade_runtime.machines.limits import RiskLimits
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.risk import RiskGate
+from trade_runtime.managers.dispatch import Dispatch
 from trade_runtime.managers.outcomes import Journal
 from trade_runtime.managers.prices import Prices
-from trade_runtime.managers.steering import Steering
 from trade_runtime.managers.venues import Venues
-from trade_runtime.model.events import AmendRejected, OrderAmended
+from trade_runtime.model.events import OrderAmended
 from trade_runtime.model.ids import InstrumentId, StrategyName, venue_of
 from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.orders import OrderSpec, OrderType, Side, TimeInForce
 from trade_runtime.model.records import (
     AmendRequested,
-    CancelRequested,
     OrderReleased,
-    OrderSent,
     StrategyStopped,
     TradingHalted,
 )
@@ -50,7 +47,7 @@ Number = Decimal | float | int | str
 """What an order call takes for a price or a quantity. A float is taken by its shortest text."""
 
 
-class OrderManager(Steering):
+class OrderManager(Dispatch):
     """The orders of all strategies. Made by `open_orders`, or by a backtest.
 
     Args:
@@ -74,10 +71,8 @@ class OrderManager(Steering):
         clock: Clock,
         time: Callable[[], float] | None = trio.current_time,
     ) -> None:
-        super().__init__(
-            RiskGate(RiskLimits.of(risk), state.trading.exposure, prices), state, clock, time
-        )
-        self.venues = venues
+        gate = RiskGate(RiskLimits.of(risk), state.trading.exposure, prices)
+        super().__init__(settings, venues, gate, state, clock, time)
         self.prices = prices
         self.on_held: Callable[[Order], None] = lambda order: None
         """Told of an order whose trigger or date the runtime may have to watch. Set by `held`."""
@@ -85,10 +80,6 @@ class OrderManager(Steering):
         """What is due by time alone."""
         self.refused = 0
         """Orders that were not taken."""
-        self.unsent: deque[tuple[int, Order]] = deque()
-        """What waits until its record, of that number, is durable."""
-        self._settings = settings
-        state.on_durable = self.send_durable
 
     # --- the way out
 
@@ -322,76 +313,6 @@ class OrderManager(Steering):
             raise OrderRefused(
                 reason, f"{kind} to {spec.side} {spec.quantity} would go beyond the open {position}"
             )
-
-    def send_durable(self, seq: int) -> None:
-        """Send what waited for its intent to become durable, up to record `seq`."""
-        unsent = self.unsent
-        while unsent and unsent[0][0] <= seq:
-            self._send(unsent.popleft()[1])
-
-    def _send(self, order: Order) -> None:
-        if order.state is not OrderState.PENDING:
-            if order.amending is not None and order.is_live:
-                self._send_amend(order, order.amending)
-            return
-        if self.gate.halted is not None and not order.spec.protective:
-            self.drop(order, "trading was halted before it was sent")
-            return
-        spec, venue = order.as_sent(), self.venues.trading_in(order.instrument)
-        if spec.tif is TimeInForce.GTD and TimeInForce.GTD not in venue.capabilities.tifs:
-            spec = replace(spec, tif=TimeInForce.GTC, expire_ns=0)  # it is ended from here
-        if spec.oco and not venue.capabilities.oco:
-            spec = replace(spec, oco="")  # its group is seen to from here
-        try:
-            venue.submit(spec)
-        except VenueDown as error:
-            self.drop(order, f"not sent: {error}")
-            return
-        self._state.record(OrderSent(order.id))
-        if self._time is not None:
-            now = self.sent_at[order.id] = self._time()
-            self._ack_due.append((now + self._settings.ack_timeout_secs, order))
-
-    def _send_amend(self, order: Order, amend: AmendRequested) -> None:
-        try:
-            if self.gate.halted is not None and not order.spec.protective:
-                raise OrderRefused("halted", "trading is halted")
-            self.venues.trading_in(order.instrument).amend(
-                order.spec,
-                quantity=amend.quantity,
-                price=amend.price,
-                trigger_price=amend.trigger_price,
-            )
-        except (OrderRefused, VenueDown) as error:
-            self.on_event(AmendRejected(order.id, f"not sent: {error}", self.clock.now_ns()))
-            return
-        if self._time is not None:
-            due = self._time() + self._settings.ack_timeout_secs
-            self._amend_due.append((due, order, amend))
-
-    def cancel(self, order: Order, reason: str = "asked for") -> None:
-        """Ask for a cancel; it is asked for again until the venue proves the order gone.
-
-        An order that ended, or that is being cancelled, is left as it is.
-        """
-        if not order.is_live or order.cancel_requested:
-            return
-        self._state.record(CancelRequested(order.id, reason))
-        self.gate.cancelled(self.clock.now_ns())
-        if order.state in (OrderState.HELD, OrderState.PENDING):
-            self.drop(order, f"cancelled before it was sent: {reason}")
-        else:
-            self.send_cancel(order)
-
-    def send_cancel(self, order: Order) -> None:
-        """Send a cancel, again if need be."""
-        try:
-            self.venues.trading_in(order.instrument).cancel(order.spec)
-        except VenueDown as error:
-            log.warning("Cancel not sent", order=order.id, error=str(error))
-        if self._time is not None:
-            due = self._time() + self._settings.ack_timeout_secs
-            self._cancel_due.append((due, order))
 
     def halt(self, reason: str) -> None:
         """Close the gate: from here only cancels and protective orders leave."""

@@ -152,6 +152,8 @@ class ProtectionGuard:
         self._cancel_superfluous(cover)
         if key in self._orders.gate.closing:
             return  # its stops made room for the order that closes it; the grace goes on meanwhile
+        if cover.position.instrument in self._orders.swept:
+            return  # one request cancels all there: a stop that came now might be taken along
         if cover.plan.place and now_ns >= due_ns:
             placed = self._placed.get(key)
             problem: str | None
