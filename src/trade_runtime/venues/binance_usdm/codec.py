@@ -16,8 +16,8 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import Side
-from trade_runtime.venues.binance.book_sync import DepthEvent, DepthSnapshot, Levels
 from trade_runtime.venues.binance.answers import BINANCE
+from trade_runtime.venues.binance.book_sync import DepthEvent, DepthSnapshot, Levels
 from trade_runtime.venues.binance.streams import NS_PER_MS, Decode, decode_quote
 
 

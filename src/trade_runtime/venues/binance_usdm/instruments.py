@@ -11,8 +11,8 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ZERO
-from trade_runtime.venues.binance.numbers import plain
 from trade_runtime.venues.binance.answers import BINANCE
+from trade_runtime.venues.binance.numbers import plain
 
 
 class _Filter(msgspec.Struct):

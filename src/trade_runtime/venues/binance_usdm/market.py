@@ -101,15 +101,13 @@ class UsdmMarket:
             open_link(self._url("public", PUBLIC_STREAMS, symbols), self._tls) as public,
             open_link(self._url("market", MARKET_STREAMS, symbols), self._tls) as market,
         ):
-            yield StreamSession(
-                [public, market], decoder, symbols, sink, self._depth, self._env
-            )
+            yield StreamSession([public, market], decoder, symbols, sink, self._depth, self._env)
 
     def _url(
         self, route: str, streams: Mapping[str, Decode], symbols: Mapping[str, InstrumentId]
     ) -> str:
         names = "/".join(stream_names(streams, symbols))
-        return f"{self._settings.stream_url}/{route}/stream?streams={names}"
+        return f"{self._settings.streams}/{route}/stream?streams={names}"
 
     async def _depth(self, symbol: str) -> DepthSnapshot:
         params = {"symbol": symbol, "limit": str(self._settings.depth_limit)}
