@@ -15,6 +15,12 @@ from trade_runtime.protocols import VenuePlugin
 from trade_runtime.venues.binance_usdm.settings import BinanceUsdmSettings
 from trade_runtime.venues.binance_usdm.venue import open_venue
 
-plugin = VenuePlugin(settings=BinanceUsdmSettings, open=open_venue, trades=True, streams=True)
+plugin = VenuePlugin(
+    settings=BinanceUsdmSettings,
+    open=open_venue,
+    trades=True,
+    streams=True,
+    live=lambda settings: settings.live is True,
+)
 
 __all__ = ["BinanceUsdmSettings", "plugin"]

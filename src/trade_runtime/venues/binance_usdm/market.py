@@ -40,6 +40,9 @@ MAX_STREAMS: Final = 1024
 MAX_TRADES_PER_POLL: Final = 1000
 """What Binance gives at most in one answer."""
 
+DEPTH_WEIGHT: Final = 20
+"""Request weight of the deepest snapshot."""
+
 SHORTEST_KLINE_SECS: Final = 60
 """Futures have no klines of a second."""
 
@@ -76,7 +79,8 @@ class UsdmMarket:
         Raises:
             VenueError: it cannot be reached, or its answer made no sense.
         """
-        body = await self._rest.get("/fapi/v1/exchangeInfo", {})
+        body = await self._rest.get("/fapi/v1/exchangeInfo", {}, weight=1)
+        self._rest.learn(body)
         found = decode_instruments(body, set(symbols), self._name)
         self._known |= found
         return {symbol: found[symbol] for symbol in symbols if symbol in found}
@@ -111,7 +115,7 @@ class UsdmMarket:
 
     async def _depth(self, symbol: str) -> DepthSnapshot:
         params = {"symbol": symbol, "limit": str(self._settings.depth_limit)}
-        return decode_snapshot(await self._rest.get("/fapi/v1/depth", params))
+        return decode_snapshot(await self._rest.get("/fapi/v1/depth", params, weight=DEPTH_WEIGHT))
 
     async def poll(self, symbols: Mapping[str, InstrumentId], sink: MarketSink) -> None:
         """Ask once for the quotes and latest trades of `symbols`, and hand them to the sink.
@@ -123,12 +127,12 @@ class UsdmMarket:
         Raises:
             VenueError: it cannot be reached, or its answer made no sense.
         """
-        body = await self._rest.get("/fapi/v1/ticker/bookTicker", {})
+        body = await self._rest.get("/fapi/v1/ticker/bookTicker", {}, weight=5)
         for quote in decode_tickers(body, symbols, self._env.clock.now_ns()):
             sink.on_quote(quote)
         for symbol, instrument in symbols.items():
             params = {"symbol": symbol, "limit": str(MAX_TRADES_PER_POLL)}
-            body = await self._rest.get("/fapi/v1/aggTrades", params)
+            body = await self._rest.get("/fapi/v1/aggTrades", params, weight=20)
             for trade in decode_agg_trades(body, instrument):
                 sink.on_trade(trade)
 
@@ -146,7 +150,7 @@ class UsdmMarket:
                 `length_secs`, or too many klines are asked for.
         """
         interval = interval_for(length_secs, count, SHORTEST_KLINE_SECS)
-        now_ms = decode_time(await self._rest.get("/fapi/v1/time", {}))
+        now_ms = decode_time(await self._rest.get("/fapi/v1/time", {}, weight=1))
         length_ms = round(length_secs * 1000)
         end_ms = now_ms - now_ms % length_ms
         window = (end_ms - count * length_ms, end_ms)

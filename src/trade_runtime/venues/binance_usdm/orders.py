@@ -112,11 +112,11 @@ class Algo(msgspec.Struct):
     algoStatus: str = "NEW"  # noqa: N815
     orderType: str = ""  # noqa: N815
     type: str = ""
-    quantity: Decimal | str | None = None
+    quantity: str | float | None = None
     actualOrderId: str | int | None = None  # noqa: N815
-    actualQty: Decimal | str | None = None  # noqa: N815
-    triggerPrice: Decimal | str | None = None  # noqa: N815
-    price: Decimal | str | None = None
+    actualQty: str | float | None = None  # noqa: N815
+    triggerPrice: str | float | None = None  # noqa: N815
+    price: str | float | None = None
     updateTime: int = 0  # noqa: N815
 
     @property
@@ -240,7 +240,7 @@ def algo_status_of(word: str) -> ReportStatus | None:
     return status
 
 
-def number(value: Decimal | str | None) -> Decimal:
+def number(value: str | float | None) -> Decimal:
     """Return a number that may be missing or empty: then it is 0.
 
     Raises:
@@ -249,7 +249,7 @@ def number(value: Decimal | str | None) -> Decimal:
     if value is None or value == "":
         return ZERO
     try:
-        found = Decimal(value)
+        found = Decimal(str(value))
     except ArithmeticError:
         raise VenueError(f"Binance sent {str(value)[:20]!r} for a number") from None
     return checked(found)

@@ -7,7 +7,7 @@ same account gets the same one. So it is kept alive and never deleted. Nothing h
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 from urllib.parse import quote
@@ -61,7 +61,6 @@ class PrivateStream:
         self._rest = rest
         self._decoder = decoder
         self._tls = tls
-        self._failed: Exception | None = None
 
     async def run(self, tell: Callable[[VenueEvent], None], connected: Callable[[], None]) -> None:
         """Open the stream, call `connected`, and hand events on until it ends.
@@ -74,24 +73,17 @@ class PrivateStream:
         if not 0 < len(key) <= MAX_KEY_CHARS:
             raise VenueError("Binance sent a listen key that is none")
         url = f"{self._url}/private/ws?listenKey={quote(key, safe='')}&events={'/'.join(EVENTS)}"
-        self._failed = None
+        failed: list[Exception] = []
         async with open_link(url, self._tls) as link, trio.open_nursery() as nursery:
             connected()
-            for work in (
+            works: list[Callable[[], Awaitable[None]]] = [
                 partial(self._pump, link, tell),
                 partial(self._ping, link),
                 self._keep_alive,
-            ):
-                nursery.start_soon(self._guarded, work, nursery)
-        raise self._failed or RuntimeFault("the private stream ended without a reason")
-
-    async def _guarded(self, work: Callable[[], object], nursery: trio.Nursery) -> None:
-        # A nursery would wrap the error into a group; `run` is to raise the thing itself.
-        try:
-            await work()  # type: ignore[misc]
-        except Exception as error:
-            self._failed = self._failed or error
-            nursery.cancel_scope.cancel()
+            ]
+            for work in works:
+                nursery.start_soon(_guarded, work, failed, nursery.cancel_scope)
+        raise failed[0] if failed else RuntimeFault("the private stream ended without a reason")
 
     async def _pump(self, link: Link, tell: Callable[[VenueEvent], None]) -> None:
         while True:
@@ -116,3 +108,14 @@ class PrivateStream:
                 pause_secs = KEEP_ALIVE_RETRY_SECS
             else:
                 pause_secs = KEEP_ALIVE_SECS
+
+
+async def _guarded(
+    work: Callable[[], Awaitable[None]], failed: list[Exception], scope: trio.CancelScope
+) -> None:
+    # A nursery would wrap the error into a group; who runs this is to raise the thing itself.
+    try:
+        await work()
+    except Exception as error:
+        failed.append(error)
+        scope.cancel()

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import attrs
 
 from trade_runtime.errors import ConfigError
+from trade_runtime.model.secret import Secret
 from trade_runtime.venues.wire.checks import base_url, whole_number
 
 DEPTH_LIMITS: Final = (5, 10, 20, 50, 100, 500, 1000)
@@ -65,7 +66,6 @@ class BinanceUsdmSettings:
         testnet: the testnet's addresses instead of Binance's own.
         dead_mans_switch_secs: after how many seconds of silence Binance cancels the orders of every
             instrument that is traded; 0 for off.
-        foreign_orders: what is done with orders that the journal does not know.
         recv_window_ms: for how long after its timestamp Binance still takes a request.
         trigger_by: the price that stops and take-profits watch: the last trade (`contract`), or the
             mark price (`mark`).
@@ -81,26 +81,15 @@ class BinanceUsdmSettings:
         default=None, validator=attrs.validators.optional(base_url("wss", "ws"))
     )
     depth_limit: int = attrs.field(default=1000, validator=_depth)
-    api_key: str | None = attrs.field(default=None, repr=False)
-    api_secret: str | None = attrs.field(default=None, repr=False)
+    api_key: Secret | None = None
+    api_secret: Secret | None = None
     live: bool = False
     testnet: bool = False
     dead_mans_switch_secs: int = attrs.field(default=0, validator=_switch)
-    foreign_orders: Literal["leave", "claim", "cancel"] = attrs.field(
-        default="leave", validator=_one_of("leave", "claim", "cancel")
-    )
     recv_window_ms: int = attrs.field(default=5000, validator=whole_number(1, MAX_RECV_WINDOW_MS))
     trigger_by: Literal["contract", "mark"] = attrs.field(
         default="contract", validator=_one_of("contract", "mark")
     )
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse half a key, and live trading without one."""
-        if (self.api_key is None) != (self.api_secret is None):
-            missing = "api_secret" if self.api_secret is None else "api_key"
-            raise ConfigError(f"{missing}: missing; a key has both halves")
-        if self.live and self.api_key is None:
-            raise ConfigError("api_key: missing; live = true needs a key of the account")
 
     @property
     def _urls(self) -> tuple[str, str]:

@@ -231,10 +231,10 @@ async def open_venue(
     """
     tls = tls_for(settings.rest, settings.streams, settings.private_streams)
     async with open_http(settings.rest, tls) as http:
-        if settings.api_key is None:
+        if settings.api_key is None or settings.api_secret is None:
             yield UsdmMarket(name, settings, env, Rest(http), tls)
             return
-        signer = Signer(settings.api_key, settings.api_secret)
+        signer = Signer(settings.api_key.reveal(), settings.api_secret.reveal())
         account = Account(signer, env.clock, "/fapi/v1/time", settings.recv_window_ms)
         venue = BinanceUsdm(name, settings, env, Rest(http, account=account), tls)
         failed: Exception | None = None
