@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,12 @@ from trade_runtime.lifecycle.asyncio_loop import asyncio_loop
 Row = dict[str, Any]
 
 
+def held(fills: list[Row]) -> Decimal:
+    """Return the position that a venue's fills make."""
+    signs = {"buy": 1, "sell": -1}
+    return sum((signs[f["side"]] * Decimal(f["quantity"]) for f in fills), Decimal(0))
+
+
 @attrs.frozen
 class Evidence:
     """What two records hold, and what `verify` says of the one."""
@@ -37,6 +43,10 @@ class Evidence:
     history: list[Row]
     records: list[Row]
     verdict: Row
+    held: Callable[[list[Row]], Decimal] = held
+    """The position that fills of the venue make."""
+    coverable: Callable[[Decimal], Decimal] = abs
+    """What of a position a stop can be for."""
 
     @property
     def intents(self) -> dict[str, Row]:
@@ -96,6 +106,11 @@ def evidence(world: World) -> Evidence:
         orders = {row["client_order_id"]: row for row in _rows(db, "orders", "seq")}
         fills, history = _rows(db, "fills", "seq"), _rows(db, "history", "seq")
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    return Evidence(orders, fills, history, read_journal(world), world.verify())
+
+
+def read_journal(world: World) -> list[Row]:
+    """Return every record of the journal; the process that wrote it has ended."""
     if world.postgres_url:
         records = _postgres_rows(world.postgres_url)
     else:
@@ -104,7 +119,7 @@ def evidence(world: World) -> Evidence:
             assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     for record in records:
         record["payload"] = json.loads(record["payload"])
-    return Evidence(orders, fills, history, records, world.verify())
+    return records
 
 
 def _fill(row: Row) -> tuple[str, str, str, Decimal, Decimal]:
@@ -115,11 +130,6 @@ def _fill(row: Row) -> tuple[str, str, str, Decimal, Decimal]:
         Decimal(row["quantity"]),
         Decimal(row["price"]),
     )
-
-
-def _position(fills: list[Row]) -> Decimal:
-    signs = {"buy": 1, "sell": -1}
-    return sum((signs[f["side"]] * Decimal(f["quantity"]) for f in fills), Decimal(0))
 
 
 def crimes(found: Evidence) -> list[str]:
@@ -158,8 +168,8 @@ def unsettled(found: Evidence) -> list[str]:
     if told != booked:
         wrong.append(f"the venue's fills are not the journal's: {sorted(told ^ booked)}")
     held = sum((Decimal(p["quantity"]) for p in found.verdict["positions"]), Decimal(0))
-    if held != _position(found.fills):
-        wrong.append(f"position {held}, by the venue's fills {_position(found.fills)}")
+    if held != found.held(found.fills):
+        wrong.append(f"position {held}, by the venue's fills {found.held(found.fills)}")
     if found.entries():
         wrong.append(f"entry orders rest after the stop: {found.entries()}")
     resting = {order["id"] for order in found.verdict["open_intents"]}
@@ -185,22 +195,22 @@ def bare(found: Evidence) -> list[str]:
             ),
             Decimal(0),
         )
-        if covered != abs(quantity):
+        if covered != found.coverable(quantity):
             wrong.append(f"{position['strategy']} holds {quantity}, stops are for {covered}")
     return wrong
 
 
-def check_crash(world: World, run: Run) -> Evidence:
-    """Judge what a killed or forced process left."""
-    found = evidence(world)
+def check_crash(world: World, run: Run, found: Evidence | None = None) -> Evidence:
+    """Judge what a killed or forced process left; `found` is it, where it is known already."""
+    found = found or evidence(world)
     wrong = crimes(found)
     assert not wrong, f"{wrong} {run}"
     return found
 
 
-def check_clean(world: World, run: Run) -> Evidence:
+def check_clean(world: World, run: Run, found: Evidence | None = None) -> Evidence:
     """Judge an ordered stop that ended clean, its report among the witnesses."""
-    found = evidence(world)
+    found = found or evidence(world)
     report = run.report()
     wrong = crimes(found) + unsettled(found)
     assert not wrong, f"{wrong} {run}"

@@ -145,7 +145,7 @@ def check_told(found: judge.Evidence, run: Run) -> None:
     report = run.report()
     assert [] == found.entries()
     assert report["state"]["records"] == len(found.records)
-    held = judge._position(found.fills)
+    held = judge.held(found.fills)
     assert held == sum((Decimal(p["quantity"]) for p in report["positions"]), Decimal(0))
     covered = sum(
         (Decimal(found.orders[stop]["quantity"]) - Decimal(found.orders[stop]["filled"]))

@@ -14,6 +14,7 @@ from trade_runtime.exchange.market import Market
 from trade_runtime.model.ids import Currency, InstrumentId
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.protocols import Clock
+from trade_runtime.venues.paper.settings import FeeIn
 
 BASES: Final = ("BTC", "ETH", "BNB", "SOL", "LTC", "XRP", "ADA", "DOT", "LINK", "AVAX")
 """What is traded where nothing else is asked for."""
@@ -45,6 +46,7 @@ class Kind:
         instrument: what it says of a symbol; None where it does not read as one.
         balances: what the account holds at first, where nothing else is asked for.
         fees_bps: of a maker and of a taker.
+        fee_in: what the fee of a spot fill is taken in: the `quote` currency or what was `received`.
         leverage: how much notional of contracts a unit of equity carries.
         face: makes the face.
         recording: makes the source of a recording, from the file, the symbols and the clock.
@@ -60,6 +62,7 @@ class Kind:
     face: Callable[[Floor], Face]
     recording: Callable[[Path, Collection[str], Clock], Source] | None = None
     recorded_symbols: Callable[[Path], Mapping[str, Instrument]] | None = None
+    fee_in: FeeIn = "quote"
 
 
 def spot(symbol: str, base: str, quote: str) -> Instrument:

@@ -202,6 +202,7 @@ def _floor(
     paper = PaperSettings(
         maker_fee_bps=maker,
         taker_fee_bps=taker,
+        fee_in=kind.fee_in,
         leverage=kind.leverage,
         balances=settings.balances or kind.balances,
     )

@@ -181,6 +181,7 @@ def _line(
     }
     if execution is not None:
         line["trade_id"] = execution.trade_id
+        line["fee_currency"] = execution.fee_currency
     line.update((name, value) for name, value in row.detail.items() if name != "instrument")
     if order.reason:
         line["reason"] = order.reason

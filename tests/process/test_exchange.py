@@ -1,0 +1,149 @@
+"""Whole runtimes on local exchanges that speak real venues' wires, over real sockets.
+
+Judged from the exchange's own record alone: entries that rest, positions that are bare, orders that
+were sent twice, fills that the journal has not.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.process import judge
+from tests.process.exchange_world import KINDS, KRAKEN, USDM, Exchange, ExchangeWorld, Kind
+from tests.process.support import BUDGET_SECS, NOISE_SECS, Run, grid, share, strategy
+
+pytestmark = pytest.mark.process
+
+BY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+
+FAULTS = (
+    "drop_after_accept:,p=0.5",
+    "error_after_accept:,p=0.5",
+    "delay_events:300",
+    "duplicate_events",
+    "reorder_events",
+    "cut_sockets:0.5",
+    "silent_socket",
+    "clock_skew:700",
+    "clock_skew:-700",
+    "maintenance:2",
+)
+"""What goes wrong from before the stop until it is over."""
+
+BENIGN = ("delay_events", "duplicate_events", "reorder_events", "clock_skew")
+"""Faults under which a stop still ends clean."""
+
+N = 12
+"""Entries of a grid."""
+
+
+def until_grid(exchange: Exchange, run: Run, n: int = N) -> None:
+    """Wait until the grid's entries rest, and the stop of its position."""
+    run.until(lambda: exchange.counts() == (n, 1), f"{n} entries and a stop")
+
+
+@BY_KIND
+def test_a_signal_stops_it_clean(tmp_path: Path, kind: Kind) -> None:
+    """Entries are cancelled, the stop-loss rests, and the report says what the exchange's record
+    says; the next start finds all of it, and changes nothing.
+    """
+    world = ExchangeWorld(tmp_path, kind)
+    with world.exchange() as exchange:
+        world.trade(exchange, grid(N))
+        with world.run() as run:
+            until_grid(exchange, run)
+            run.send(signal.SIGTERM)
+            assert run.end() == 0, run
+            assert run.took_secs < BUDGET_SECS + NOISE_SECS
+        judge.check_clean(world, run, world.evidence())
+        (stop,) = exchange.open_orders()
+        world.trade(exchange, grid(0))
+        with world.run() as run:
+            run.until_log("Market data flows")
+            run.send(signal.SIGTERM)
+            assert run.end() == 0, run
+        judge.check_clean(world, run, world.evidence())
+        assert [stop["order_id"]] == [order["order_id"] for order in exchange.open_orders()]
+
+
+@BY_KIND
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_stop_under_a_fault(tmp_path: Path, kind: Kind, fault: str) -> None:
+    """Whatever the exchange does: nothing is sent twice, no fill is made up or doubled, the report
+    is truthful, and once the exchange is well a start and a stop leave it in order.
+    """
+    world = ExchangeWorld(tmp_path, kind)
+    with world.exchange() as exchange:
+        for _ in range(share(1, 20)):
+            world.trade(exchange, grid(N), strategy("churn", "Churn", every=2))
+            with world.run() as run:
+                run.until(lambda: exchange.counts()[0] >= N, "entries")
+                exchange.fault(fault)
+                time.sleep(0.3)
+                run.send(signal.SIGTERM)
+                code = run.end()
+            exchange.mend()
+            found = judge.check_crash(world, run, world.evidence())
+            report = run.report()
+            assert report["exit_code"] == code
+            if fault.partition(":")[0] in BENIGN:
+                assert code == 0, run
+            left = set(report["orders"]["left_open"])
+            assert code == 3 or not found.entries(), run
+            assert set(found.entries()) <= left, run
+            heal(world, exchange)
+
+
+def heal(world: ExchangeWorld, exchange: Exchange) -> None:
+    """Have a runtime without a will of its own start and stop: all is in order after that."""
+    world.trade(exchange, strategy("grid", "Grid", n=0), strategy("churn", "Churn", every=10**9))
+    with world.run() as run:
+        run.until_log("Market data flows")
+        run.until(lambda: exchange.counts()[0] == 0, "the entries gone")
+        run.send(signal.SIGTERM)
+        assert run.end() == 0, run
+    judge.check_clean(world, run, world.evidence())
+
+
+@BY_KIND
+def test_killed_again_and_again(tmp_path: Path, kind: Kind) -> None:
+    """After each kill: every order had its intent and was sent once, no fill is doubled or made up;
+    in the end exchange and journal are equal, and all is covered.
+    """
+    world = ExchangeWorld(tmp_path, kind)
+    with world.exchange() as exchange:
+        world.trade(exchange, grid(N), strategy("churn", "Churn", every=2))
+        for number in range(share(3, 30)):
+            with world.run() as run:
+                run.until_log("Market data flows")
+                time.sleep(0.2 + 0.37 * number % 1.1)
+                run.kill()
+            judge.check_crash(world, run, world.evidence())
+        heal(world, exchange)
+
+
+@pytest.mark.parametrize("kind", [USDM, KRAKEN], ids=["binance_usdm", "kraken_spot"])
+def test_killed_with_the_switch_armed(tmp_path: Path, kind: Kind) -> None:
+    """The exchange itself takes the entries away within the countdown; a restart protects again
+    what the switch stripped, and says so.
+    """
+    world = ExchangeWorld(tmp_path, kind)
+    with world.exchange() as exchange:
+        world.trade(exchange, grid(N), venue={"dead_mans_switch_secs": kind.switch_secs})
+        with world.run() as run:
+            until_grid(exchange, run)
+            run.until(lambda: exchange.ask("state")["switches"], "an armed switch")
+            run.kill()
+        killed = time.monotonic()
+        while exchange.counts()[0] and time.monotonic() < killed + kind.switch_secs + NOISE_SECS:
+            time.sleep(0.02)
+        gone_secs = time.monotonic() - killed
+        assert exchange.counts()[0] == 0
+        judge.check_crash(world, run, world.evidence())
+        heal(world, exchange)
+        assert exchange.counts() == (0, 1)
+        print(f"{kind.name}: entries gone {gone_secs:.2f} s after the kill")
