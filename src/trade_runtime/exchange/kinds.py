@@ -46,7 +46,7 @@ class Kind:
         instrument: what it says of a symbol; None where it does not read as one.
         balances: what the account holds at first, where nothing else is asked for.
         fees_bps: of a maker and of a taker.
-        fee_in: what the fee of a spot fill is taken in: the `quote` currency or what was `received`.
+        fee_in: what the fee of a spot fill is taken in: the `quote` or what was `received`.
         leverage: how much notional of contracts a unit of equity carries.
         face: makes the face.
         recording: makes the source of a recording, from the file, the symbols and the clock.
