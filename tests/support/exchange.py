@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from tests.support.market import ScriptedMarket
+from tests.support.wrapped import WrappedVenue
 from trade_runtime.model.ids import VenueName
 from trade_runtime.model.secret import Secret
 from trade_runtime.protocols import Environment, VenuePlugin
@@ -61,12 +62,12 @@ class Exchange:
             self.venue.land_all()
 
 
-class _Both:
+class _Both(WrappedVenue):
     """One object that is both: what the venue lacks, the market has."""
 
     def __init__(self, market: ScriptedMarket, venue: Any) -> None:
+        super().__init__(venue)
         self._market = market
-        self._venue = venue
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._venue, name, None)

@@ -71,6 +71,8 @@ class Reconciler:
         """Why it is not safe to trade: what the venue said at the start, and nothing explains."""
         self.foreign: dict[str, OrderReport] = {}
         """Orders on this account that are not ours, as of the last reconcile."""
+        self.repeats = True
+        """A cancel of what still rests is sent again; false while somebody else sees to it."""
         self._name = name
         self._venue = venue
         self._account = account
@@ -234,7 +236,7 @@ class Reconciler:
         if report.status is ReportStatus.OPEN:
             self._orders.on_event(OrderAccepted(order.id, venue_id, now))
             self._book_numbers(order, report, now)
-            if order.cancel_requested:
+            if order.cancel_requested and self.repeats:
                 self._orders.send_cancel(order)
         elif report.status is ReportStatus.REJECTED:
             self._orders.on_event(OrderRejected(order.id, report.reason, now))

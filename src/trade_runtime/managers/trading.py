@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
@@ -19,8 +19,9 @@ from trade_runtime.lifecycle.ladder import Ladder, StageResult
 from trade_runtime.lifecycle.layer import open_layer
 from trade_runtime.lifecycle.supervision import supervise
 from trade_runtime.machines.alarms import NEVER, Alarms
-from trade_runtime.machines.order import Order, OrderState
+from trade_runtime.machines.order import OrderState
 from trade_runtime.managers.account import Account, told
+from trade_runtime.managers.cancelling import Canceller, some
 from trade_runtime.managers.closing import Closer
 from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager
@@ -31,8 +32,7 @@ from trade_runtime.managers.risk_watch import RiskWatch
 from trade_runtime.managers.state import StateManager
 from trade_runtime.managers.venues import VenueManager
 from trade_runtime.model.ids import VenueName
-from trade_runtime.model.orders import OrderReport
-from trade_runtime.protocols import Clock, Environment
+from trade_runtime.protocols import Clock, Environment, Venue
 from trade_runtime.settings import Settings
 
 log = structlog.get_logger("orders")
@@ -50,9 +50,6 @@ BALANCES_SECS = 0.5
 """How long the balances may take at the stop; those of the last reconcile stand where they are
 late."""
 
-STOP_RETRY_SECS = 0.25
-"""How soon, in the stages of the stop, what has no answer is asked for again."""
-
 
 class Trading:
     """The orders layer as others see it: the order manager, the guard, one reconciler a venue."""
@@ -62,20 +59,20 @@ class Trading:
         orders: OrderManager,
         guard: ProtectionGuard,
         reconcilers: dict[VenueName, Reconciler],
+        venues: Mapping[VenueName, Venue],
     ) -> None:
         self.orders = orders
         self.guard = guard
         self.reconcilers = reconcilers
-        self.stopping: list[Order] = []
-        """Entry orders that were live when the stop began to cancel."""
+        self.canceller = Canceller(orders, reconcilers, venues)
 
     def orders_report(self) -> dict[str, Any]:
         """Return what became of the entry orders of the stop, as the report tells it."""
         left = [order.id for order in self.orders.trading.entries()]
-        filled = sum(order.state is OrderState.FILLED for order in self.stopping)
-        ended = sum(order.ended for order in self.stopping)
+        filled = sum(order.state is OrderState.FILLED for order in self.canceller.stopping)
+        ended = sum(order.ended for order in self.canceller.stopping)
         return {
-            "open_at_stop": len(self.stopping),
+            "open_at_stop": len(self.canceller.stopping),
             "cancelled": ended - filled,
             "filled": filled,
             "left_open": left,
@@ -100,46 +97,6 @@ class Trading:
             " of the start: nothing is traded"
         )
 
-    async def _ask_venues(self) -> tuple[list[OrderReport], str]:
-        """Ask each venue what rests there of ours; return it, and who gave no answer."""
-        resting: list[OrderReport] = []
-        silent = []
-        for name, reconciler in self.reconcilers.items():
-            try:
-                resting += await reconciler.reconcile()
-            except VenueError as error:
-                silent.append(f"{name}: {error}")
-                log.warning("Venue gives no answer", venue=name, error=str(error))
-        return resting, "; ".join(silent)
-
-    async def _pause(self) -> None:
-        with trio.move_on_after(STOP_RETRY_SECS):
-            await self.orders.changed.park()
-
-    async def cancel_entries(self, result: StageResult) -> None:
-        """Cancel every entry order until the venues themselves prove that none is left."""
-        trading = self.orders.trading
-        self.stopping = trading.entries()
-        for order in self.stopping:
-            self.orders.cancel(order, "the runtime stops")
-        try:
-            while True:
-                with trio.move_on_after(STOP_RETRY_SECS):
-                    while trading.entries():
-                        await self.orders.changed.park()
-                resting, silent = await self._ask_venues()
-                protective = {o.id for o in trading.live() if o.spec.protective}
-                entries = [r for r in resting if r.client_order_id not in protective]
-                if not silent and not entries and not trading.entries():
-                    result.detail = f"{len(self.stopping)} orders cancelled or filled"
-                    return
-                if not trading.entries():  # nothing to wait for above: never ask in a tight circle
-                    await self._pause()
-        finally:
-            left = [order.id for order in trading.entries()]
-            if left:
-                result.fail(f"{len(left)} orders may rest: {_some(left)}")
-
     async def protect_positions(self, result: StageResult) -> None:
         """Have every position covered by stops that rest, proven by asking the venues.
 
@@ -152,7 +109,7 @@ class Trading:
         leaving: list[str] = []
         try:
             while True:
-                _, silent = await self._ask_venues()
+                _, silent = await self.canceller.ask_venues()
                 problems = self.guard.place_missing(overlaps)
                 covers = self.guard.covers()
                 bare = [
@@ -180,13 +137,13 @@ class Trading:
                 settled = not silent and not untold and not leaving
                 if bare and len(problems) == len(bare) and settled:
                     return  # nothing more can be done: waiting longer changes nothing
-                await self._pause()
+                await self.canceller.pause()
         finally:
             if bare:
                 why = "; ".join(sorted(set(problems.values())))
-                result.fail(f"not protected: {_some(bare)}" + (f" ({why})" if why else ""))
+                result.fail(f"not protected: {some(bare)}" + (f" ({why})" if why else ""))
             if leaving:
-                result.fail(f"stops that nothing needs may rest: {_some(leaving)}")
+                result.fail(f"stops that nothing needs may rest: {some(leaving)}")
 
     async def note_balances(self) -> None:
         """Record what the venues say of balances, where it is new; in what is left of the stage's
@@ -221,11 +178,6 @@ async def ring(alarms: Alarms, clock: Clock) -> None:
             deadline = (round(trio.current_time() * 1e9) + wait_ns) / 1e9 + AFTER_SECS
         with trio.move_on_at(deadline):
             await earlier.park()
-
-
-def _some(names: Sequence[str], most: int = 10) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
 
 
 @asynccontextmanager
@@ -263,14 +215,14 @@ async def open_orders(
         )
         for name, venue in venues.trading.items()
     }
-    trading = Trading(orders, guard, reconcilers)
+    trading = Trading(orders, guard, reconcilers, venues.trading)
 
     async def close() -> None:
         orders.halt("the runtime stops")
         closer.abandon()
         if settings.shutdown.cancel_orders:
             with ladder.stage("cancel") as result:
-                await trading.cancel_entries(result)
+                await trading.canceller.run(result)
         else:
             ladder.skip("cancel", "shutdown.cancel_orders is false")
         if settings.shutdown.verify_stop_losses and settings.protection.required != "off":

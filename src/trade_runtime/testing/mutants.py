@@ -21,6 +21,7 @@ from trade_runtime.lifecycle.ladder import StageResult
 from trade_runtime.machines.order import Order
 from trade_runtime.machines.risk import RiskGate
 from trade_runtime.machines.trading_state import TradingState
+from trade_runtime.managers.cancelling import Canceller
 from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.protect import ProtectionGuard
@@ -150,14 +151,14 @@ def _halt_gate_open() -> Iterator[None]:
 @_mutant("cancel_stops_first", "a stop cancels everything, stop-losses of open positions too")
 @contextmanager
 def _cancel_stops_first() -> Iterator[None]:
-    cancel = Trading.cancel_entries
+    cancel = Canceller.run
 
-    async def sweeping(self: Trading, result: StageResult) -> None:
-        for order in list(self.orders.trading.live()):
-            self.orders.cancel(order, "the runtime stops")
+    async def sweeping(self: Canceller, result: StageResult) -> None:
+        for order in list(self._orders.trading.live()):
+            self._orders.cancel(order, "the runtime stops")
         await cancel(self, result)
 
-    with patch.object(Trading, "cancel_entries", sweeping):
+    with patch.object(Canceller, "run", sweeping):
         yield
 
 
@@ -255,12 +256,12 @@ def _limits_ignored() -> Iterator[None]:
 @_mutant("cancels_unproven", "a stop trusts that what it cancelled is gone")
 @contextmanager
 def _cancels_unproven() -> Iterator[None]:
-    async def trusting(self: Trading, result: StageResult) -> None:
-        for order in self.orders.trading.entries():
-            self.orders.cancel(order, "the runtime stops")
+    async def trusting(self: Canceller, result: StageResult) -> None:
+        for order in self._orders.trading.entries():
+            self._orders.cancel(order, "the runtime stops")
         await trio.lowlevel.checkpoint()
 
-    with patch.object(Trading, "cancel_entries", trusting):
+    with patch.object(Canceller, "run", trusting):
         yield
 
 
