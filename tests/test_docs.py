@@ -29,6 +29,7 @@ import msgspec
 import pytest
 
 from trade_runtime.cli.main import cli
+from trade_runtime.managers.venue_tables import read_venue
 from trade_runtime.model.records import KINDS
 from trade_runtime.plugins import Plugins
 from trade_runtime.settings import Settings
@@ -138,8 +139,8 @@ def test_every_configuration_is_valid(page: Path) -> None:
         table = tomllib.loads(block.text)
         if table.keys() <= CONFIG_TABLES:
             settings = Settings.from_mapping(table, "/srv")
-            for name, venue in settings.venues.items():
-                settings.venue_options(name, plugins.venues[venue.kind].settings)
+            for name in settings.venues:
+                read_venue(settings, name, plugins.venues, live=False)
 
 
 MOST_DEMOS = 5

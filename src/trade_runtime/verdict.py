@@ -106,6 +106,7 @@ def make_report(runtime: Stopping, *, forced: bool = False) -> StopReport:
         connections_left=connections_left(runtime),
         error="" if runtime.error is None else f"{type(runtime.error).__name__}: {runtime.error}",
         latch=latch(runtime),
+        switch={} if trading is None else {n: s.report() for n, s in trading.switches.items()},
         cache=None if runtime.cache is None else runtime.cache.report(),
         owner=None if state is None else attrs.asdict(state.ownership),
     )

@@ -54,6 +54,8 @@ class StopReport:
         cache: where one is configured: `flushed`, `spooled`, `error`; or None.
         latch: what restricts trading until somebody resumes it: mode, reason, by; or None.
         owner: of the journal: `token`, `lost`; or None where it was never opened.
+        switch: by venue that has a dead-man's switch in use: `armed`, `fired` (how often),
+            `disarmed`.
     """
 
     runtime: str
@@ -75,6 +77,7 @@ class StopReport:
     latch: Mapping[str, str] | None = None
     cache: Mapping[str, Any] | None = None
     owner: Mapping[str, Any] | None = None
+    switch: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values, `schema` first."""

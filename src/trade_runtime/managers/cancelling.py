@@ -55,6 +55,9 @@ class Canceller:
     ) -> None:
         self.stopping: list[Order] = []
         """Entry orders that were live when the stop began to cancel."""
+        self.proven: set[VenueName] = set()
+        """The venues that have said, since the stop began, that no entry is left."""
+        self._silent: set[VenueName] = set()
         self._orders = orders
         self._reconcilers = reconcilers
         self._venues = venues
@@ -63,11 +66,13 @@ class Canceller:
         """Ask each venue what rests there of ours; return it, and who gave no answer."""
         resting: list[OrderReport] = []
         silent = []
+        self._silent = set()
         for name, reconciler in self._reconcilers.items():
             try:
                 resting += await reconciler.reconcile()
             except VenueError as error:
                 silent.append(f"{name}: {error}")
+                self._silent.add(name)
                 log.warning("Venue gives no answer", venue=name, error=str(error))
         return resting, "; ".join(silent)
 
@@ -92,6 +97,7 @@ class Canceller:
                 resting, silent = await self.ask_venues()
                 protective = {o.id for o in trading.live() if o.spec.protective}
                 entries = [r for r in resting if r.client_order_id not in protective]
+                self._note_proven(entries)
                 if not silent and not entries and not trading.entries():
                     result.detail = f"{len(self.stopping)} orders cancelled or filled"
                     return
@@ -105,6 +111,11 @@ class Canceller:
             left = [order.id for order in trading.entries()]
             if left:
                 result.fail(f"{len(left)} orders may rest: {some(left)}")
+
+    def _note_proven(self, entries: Sequence[OrderReport]) -> None:
+        left = [report.instrument for report in entries]
+        left += [order.instrument for order in self._orders.trading.entries()]
+        self.proven = set(self._reconcilers) - self._silent - set(map(venue_of, left))
 
     async def _cancel(self, orders: Sequence[Order]) -> None:
         """Cancel each order once: those first for which there is no better way."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
@@ -30,9 +30,10 @@ from trade_runtime.managers.protect import MAX_OVERLAPS, Cover, Key, ProtectionG
 from trade_runtime.managers.reconcile import Reconciler
 from trade_runtime.managers.risk_watch import RiskWatch
 from trade_runtime.managers.state import StateManager
+from trade_runtime.managers.switch import SwitchKeeper
 from trade_runtime.managers.venues import VenueManager
-from trade_runtime.model.ids import VenueName
-from trade_runtime.protocols import Clock, Environment, Venue
+from trade_runtime.model.ids import VenueName, venue_of
+from trade_runtime.protocols import Clock, DeadMansSwitch, Environment, Venue
 from trade_runtime.settings import Settings
 
 log = structlog.get_logger("orders")
@@ -65,6 +66,8 @@ class Trading:
         self.guard = guard
         self.reconcilers = reconcilers
         self.canceller = Canceller(orders, reconcilers, venues)
+        self.switches: dict[VenueName, SwitchKeeper] = {}
+        """The dead-man's switches that are used, by venue."""
 
     def orders_report(self) -> dict[str, Any]:
         """Return what became of the entry orders of the stop, as the report tells it."""
@@ -96,6 +99,48 @@ class Trading:
             f"venue {late[0]!r} and the journal did not agree within {RECOVERY_TIMEOUT_SECS} s"
             " of the start: nothing is traded"
         )
+
+    def add_switches(
+        self, venues: VenueManager, state: StateManager
+    ) -> Iterable[tuple[VenueName, SwitchKeeper]]:
+        """Make a keeper for each switch that is to be used, and return them."""
+        for name, venue in venues.trading.items():
+            if isinstance(venue, DeadMansSwitch) and venue.switch_secs > 0:
+                self.switches[name] = SwitchKeeper(
+                    name,
+                    venue,
+                    ready=self.reconcilers[name].ready.wait,
+                    unhealthy=partial(_unhealthy, name, venues, state),
+                    fired=partial(self._read_again, name),
+                )
+        return self.switches.items()
+
+    async def _read_again(self, name: VenueName) -> None:
+        """Read the orders of a venue again, and protect at once what is bare there."""
+        reconciler = self.reconcilers[name]
+        try:
+            await reconciler.reconcile()
+        except VenueError:
+            reconciler.connected()  # it is asked until it answers
+            raise
+        for position in self.orders.trading.ledger.open():
+            if venue_of(position.instrument) == name:
+                self.guard.look_now(position.strategy, position.instrument)
+
+    async def disarm(self) -> None:
+        """Disarm each switch whose venue has proven that no entry is left; leave the others armed,
+        to cancel what may be left when this process is gone.
+        """
+        async with trio.open_nursery() as nursery:
+            for name, switch in self.switches.items():
+                if name in self.canceller.proven:
+                    nursery.start_soon(switch.disarm)
+                else:
+                    log.error(
+                        "Dead-man's switch is left armed: entries may rest; when it fires it may"
+                        " take stop-losses along",
+                        venue=name,
+                    )
 
     async def protect_positions(self, result: StageResult) -> None:
         """Have every position covered by stops that rest, proven by asking the venues.
@@ -161,6 +206,13 @@ class Trading:
         return bool(cover.plan.place) and cover.key not in problems
 
 
+def _unhealthy(name: VenueName, venues: VenueManager, state: StateManager) -> str:
+    """Say why orders at a venue are not looked after; nothing where they are."""
+    if state.failed is not None:
+        return f"the store failed: {state.failed}"
+    return "" if venues.connected[name] else "the private connection is down"
+
+
 async def ring(alarms: Alarms, clock: Clock) -> None:
     """Make the calls that are due, for ever.
 
@@ -217,17 +269,23 @@ async def open_orders(
     }
     trading = Trading(orders, guard, reconcilers, venues.trading)
 
+    protects = settings.shutdown.verify_stop_losses and settings.protection.required != "off"
+
     async def close() -> None:
         orders.halt("the runtime stops")
         closer.abandon()
         if settings.shutdown.cancel_orders:
             with ladder.stage("cancel") as result:
                 await trading.canceller.run(result)
+                if not protects:
+                    await trading.disarm()
         else:
             ladder.skip("cancel", "shutdown.cancel_orders is false")
-        if settings.shutdown.verify_stop_losses and settings.protection.required != "off":
+        if protects:
             with ladder.stage("protect") as result:
-                await trading.protect_positions(result)
+                async with trio.open_nursery() as nursery:  # one that waits keeps no other waiting
+                    nursery.start_soon(trading.disarm)
+                    await trading.protect_positions(result)
                 await trading.note_balances()
         else:
             ladder.skip("protect", "switched off by the configuration")
@@ -252,7 +310,20 @@ async def open_orders(
                     name=f"{what}-{name}",
                 )
         venues.listen(orders, lambda name: reconcilers[name].connected())
+        for name, switch in trading.add_switches(venues, state):
+            layer.start_soon(
+                partial(
+                    supervise,
+                    switch.run,
+                    name=f"dead-man's switch of {name}",
+                    settings=settings.supervision,
+                    rng=env.rng,
+                ),
+                name=f"switch-{name}",
+            )
         await trading.recovered()
+        for switch in trading.switches.values():
+            await switch.tried.wait()
         held.recover()
         guard.mark_all()
         watch.begin()
