@@ -50,6 +50,7 @@ class _BookTicker(msgspec.Struct, gc=False):
     bid_size: float = msgspec.field(name="B")
     ask: float = msgspec.field(name="a")
     ask_size: float = msgspec.field(name="A")
+    time_ms: int = msgspec.field(name="T", default=0)
 
 
 # Binance writes prices and quantities as strings; `strict=False` reads those as floats.
@@ -116,6 +117,8 @@ class StreamDecoder:
 def decode_quote(payload: msgspec.Raw, instrument: InstrumentId, received_ns: int) -> Quote | None:
     """Decode a `bookTicker`; None where a side is empty: there is no best bid and ask to tell.
 
+    Where Binance gives it no time, as on Spot, it carries that of its receipt.
+
     Raises:
         VenueError: it made no sense.
     """
@@ -123,4 +126,5 @@ def decode_quote(payload: msgspec.Raw, instrument: InstrumentId, received_ns: in
     BINANCE.check_finite("bookTicker", raw.bid, raw.ask, raw.bid_size, raw.ask_size)
     if not (raw.bid and raw.ask):
         return None
-    return Quote(instrument, received_ns, raw.bid, raw.ask, raw.bid_size, raw.ask_size, raw.u)
+    ts_ns = raw.time_ms * NS_PER_MS or received_ns
+    return Quote(instrument, ts_ns, raw.bid, raw.ask, raw.bid_size, raw.ask_size, raw.u)

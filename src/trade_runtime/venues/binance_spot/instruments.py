@@ -12,6 +12,7 @@ from trade_runtime.model.ids import Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ZERO
 from trade_runtime.venues.binance.answers import BINANCE
+from trade_runtime.venues.binance.numbers import plain
 
 MAX_PLACES: Final = 8
 """Binance counts in steps of 10^-8; that is the step where a filter names none."""
@@ -76,10 +77,3 @@ def _instrument(raw: _Symbol, venue: VenueName) -> Instrument:
         )
     except (ValueError, ArithmeticError) as error:
         raise VenueError(f"{raw.symbol} cannot be used: {error}") from None
-
-
-def plain(number: Decimal) -> Decimal:
-    """Return `number` without trailing zeros and without an exponent: 0.01000000 as 0.01."""
-    short = number.normalize()
-    exponent = short.as_tuple().exponent
-    return short.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
