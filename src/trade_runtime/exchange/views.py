@@ -6,7 +6,7 @@ its venue's answer. All are values; an `Order` is the order as it stood at one m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -59,6 +59,7 @@ class NewOrder:
         trail: how far behind the market a trailing stop follows, in the quote currency.
         group: orders of one group share what they lock, and one ends the others.
         note: whatever the face wants to find again with the order; the exchange does not read it.
+            All that is told of the order has this one mapping.
     """
 
     symbol: str
@@ -74,7 +75,7 @@ class NewOrder:
     expire_ns: int = 0
     trail: Decimal | None = None
     group: str = ""
-    note: Mapping[str, Any] = attrs.field(factory=dict)
+    note: MutableMapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen

@@ -12,7 +12,9 @@ from trade_runtime.errors import ConfigError
 from trade_runtime.exchange.kinds import Kind
 from trade_runtime.spelling import suggest
 
-FACES: Final[dict[str, str]] = {}
+FACES: Final[dict[str, str]] = {
+    "binance_spot": "trade_runtime.exchange.faces.binance_spot",
+}
 """The module of each kind; it has a `KIND`."""
 
 ALIASES: Final = {"kraken": "kraken_spot"}
