@@ -105,6 +105,8 @@ class Params:
         value = self._given.get(name)
         if value is None:
             return None
+        if not value:
+            raise missing(name)
         if not _NUMBER.match(value):
             raise illegal(name)
         try:
