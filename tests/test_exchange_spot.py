@@ -41,7 +41,7 @@ async def test_the_market_can_be_read() -> None:
         for path in ("ticker/price", "ticker/bookTicker", "ticker/24hr", "avgPrice", "trades"):
             told = await client.public(f"/api/v3/{path}", symbol="ETHUSDT")
             assert 200 == told.status_code, told.text
-        assert "X-MBX-USED-WEIGHT-1M" in told.headers
+            assert "X-MBX-USED-WEIGHT-1M" in told.headers
         wrong = await client.public("/api/v3/depth", symbol="NOPEUSDT")
         assert (400, -1121) == (wrong.status_code, wrong.json()["code"])
         assert 404 == (await client.public("/api/v3/nothing")).status_code
@@ -360,7 +360,7 @@ async def test_the_market_streams() -> None:
         async with open_socket(world, "/ws") as bare:
             names = ["btcusdt@trade", "btcusdt@aggTrade", "btcusdt@depth5"]
             assert None is (await bare.ask("SUBSCRIBE", names))["result"]
-            kinds = set()
+            kinds: set[str] = set()
             while len(kinds) < 3:
                 frame = await bare.next()
                 kinds.add(frame.get("e") or ("depth" if "bids" in frame else "?"))
@@ -377,7 +377,8 @@ async def test_what_is_malformed_does_no_harm() -> None:
     """On the WebSocket API and on the market streams: an error, and the connection lives."""
     async with exchange() as world:
         async with open_socket(world, API) as socket:
-            for message in ("text", [], {"id": 1}, {"id": 2, "method": "x", "params": [1]}):
+            messages: list[Any] = ["text", [], {"id": 1}, {"id": 2, "method": "x", "params": [1]}]
+            for message in messages:
                 await socket.send(message)
                 assert 400 == (await socket.next())["status"]
             hurt = signed_params({"symbol": {"a": [1]}, "side": "BUY", "type": "LIMIT"})
