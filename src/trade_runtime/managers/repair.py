@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from trade_runtime.errors import StoreError, VenueDown, VenueError
+from trade_runtime.machines.accounts import left_open
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.account import Account
@@ -30,13 +31,17 @@ from trade_runtime.managers.reconcile import Reconciler
 from trade_runtime.managers.venue_tables import note_account, open_table, read_venue, traded_venues
 from trade_runtime.managers.venues import Venues
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import (
-    StrategyName,
-    VenueName,
-)
+from trade_runtime.model.ids import InstrumentId, StrategyName, VenueName, venue_of
 from trade_runtime.model.orders import OrderReport, OrderSpec
 from trade_runtime.model.records import JournalEvent, Reconciled
-from trade_runtime.protocols import Clock, Environment, Placed, Venue, VenuePlugin
+from trade_runtime.protocols import (
+    Clock,
+    Environment,
+    FillsBySymbol,
+    Placed,
+    Venue,
+    VenuePlugin,
+)
 from trade_runtime.settings import Settings
 
 SETTLE_TIMEOUT_SECS = 15.0
@@ -166,7 +171,16 @@ async def open_trading_venues(
             _, opened = await stack.enter_async_context(opening)
             if opened is not None:
                 venues[venue.name] = opened
+            if isinstance(opened, FillsBySymbol):
+                opened.watch(_instruments(settings, trading, venue.name))
         yield venues
+
+
+def _instruments(settings: Settings, trading: TradingState, name: VenueName) -> list[InstrumentId]:
+    """Return the instruments of a venue that the journal or a strategy names."""
+    named = [one for strategy in settings.strategies for one in strategy.instruments]
+    known = [*named, *left_open(trading), *(position.instrument for position in trading.ledger)]
+    return [one for one in dict.fromkeys(known) if venue_of(one) == name]
 
 
 async def repair(

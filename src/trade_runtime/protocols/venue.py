@@ -164,6 +164,17 @@ class TellsPositions(Protocol):
 
 
 @runtime_checkable
+class FillsBySymbol(Protocol):
+    """A venue that tells fills of one instrument at a time, so it has to know of which.
+
+    Those that it was asked the rules of, and those it trades, it knows anyway.
+    """
+
+    def watch(self, instruments: Collection[InstrumentId]) -> None:
+        """Learn of which instruments fills are to be told, besides those that it knows."""
+
+
+@runtime_checkable
 class CancelsAll(Protocol):
     """A venue that cancels all that rests in an instrument by one request, whoever placed it."""
 

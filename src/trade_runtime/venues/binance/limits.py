@@ -19,9 +19,6 @@ ORDERS: Final = "ORDERS-"
 RAW: Final = "RAW_REQUESTS-"
 """How the names of limits begin: per address, per account, per address."""
 
-UNTOLD_WEIGHT: Final = 1200
-"""Request weight a minute until Binance has told its own: the least that it ever allowed."""
-
 _HEADERS: Final = {"x-mbx-used-weight-": WEIGHT, "x-mbx-order-count-": ORDERS}
 _SECS: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 
@@ -38,11 +35,6 @@ class _Info(msgspec.Struct):
 
 
 _info = msgspec.json.Decoder(_Info)
-
-
-def new_budget() -> Budget:
-    """Return the budget of one account, as it is until Binance has told its limits."""
-    return Budget([Window(f"{WEIGHT}1M", UNTOLD_WEIGHT, _SECS["MINUTE"])])
 
 
 def learn(budget: Budget, body: bytes) -> None:

@@ -73,14 +73,15 @@ class Rest:
 
     Args:
         http: sends.
-        budget: what may be sent; one for all that is sent for an account.
+        budget: what may be sent; one for all that is sent for an account. Of a new one no limit is
+            known until `learn`.
         account: signs; None where all is public.
     """
 
     def __init__(
         self, http: Http, budget: Budget | None = None, account: Account | None = None
     ) -> None:
-        self.budget = limits.new_budget() if budget is None else budget
+        self.budget = Budget() if budget is None else budget
         self._http = http
         self._account = account
         self._offset_ms: float | None = None

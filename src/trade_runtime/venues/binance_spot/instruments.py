@@ -10,9 +10,10 @@ import msgspec
 from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import Currency, InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
-from trade_runtime.model.orders import ZERO
+from trade_runtime.model.orders import ZERO, OrderType
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.numbers import plain
+from trade_runtime.venues.binance_spot.spelling import TYPES
 
 MAX_PLACES: Final = 8
 """Binance counts in steps of 10^-8; that is the step where a filter names none."""
@@ -35,6 +36,7 @@ class _Symbol(msgspec.Struct):
     baseAssetPrecision: int = MAX_PLACES  # noqa: N815
     quoteAssetPrecision: int = MAX_PLACES  # noqa: N815
     filters: list[_Filter] = []
+    orderTypes: list[str] = []  # noqa: N815
 
 
 class _Info(msgspec.Struct):
@@ -52,6 +54,18 @@ def decode_instruments(body: bytes, venue: VenueName) -> dict[str, Instrument]:
     """
     return {
         raw.symbol: _instrument(raw, venue)
+        for raw in BINANCE.decode(_info, body, "exchangeInfo").symbols
+    }
+
+
+def decode_order_types(body: bytes) -> dict[str, frozenset[OrderType]]:
+    """Decode the answer of `/api/v3/exchangeInfo` into the types of orders that each symbol takes.
+
+    Raises:
+        VenueError: it made no sense.
+    """
+    return {
+        raw.symbol: frozenset(kind for kind, text in TYPES.items() if text in raw.orderTypes)
         for raw in BINANCE.decode(_info, body, "exchangeInfo").symbols
     }
 

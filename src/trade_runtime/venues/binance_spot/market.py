@@ -1,7 +1,6 @@
 """Binance Spot as a source of market data: instruments, streams, and polling where these are down.
 
-The plug-in's face to the core: a `MarketData` that is a `MarketHistory` too. It holds the pool of
-REST connections for as long as the venue is open; each stream is opened by who uses it.
+A `MarketData` that is a `MarketHistory` too. Each stream is opened by who uses it.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -17,6 +16,7 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Bar
+from trade_runtime.model.orders import OrderType
 from trade_runtime.protocols import Environment, MarketSession, MarketSink
 from trade_runtime.venues.binance.answers import RestRefused
 from trade_runtime.venues.binance.book_sync import DepthSnapshot
@@ -30,9 +30,8 @@ from trade_runtime.venues.binance_spot.codec import (
     decode_tickers,
     decode_trades,
 )
-from trade_runtime.venues.binance_spot.instruments import decode_instruments
-from trade_runtime.venues.binance_spot.settings import BinanceSpotSettings
-from trade_runtime.venues.wire.http import open_http, tls_for
+from trade_runtime.venues.binance_spot.instruments import decode_instruments, decode_order_types
+from trade_runtime.venues.binance_spot.settings import MAX_DEPTH_LIMIT, BinanceSpotSettings
 from trade_runtime.venues.wire.link import open_link
 
 MAX_STREAMS: Final = 1024
@@ -41,6 +40,12 @@ MAX_STREAMS: Final = 1024
 MAX_SYMBOLS_PER_REQUEST: Final = 100
 MAX_TRADES_PER_POLL: Final = 1000
 """What Binance gives at most in one answer."""
+
+INFO_WEIGHT: Final = 20
+TICKER_WEIGHT: Final = 4
+TRADES_WEIGHT: Final = 25
+DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1000, 50), (MAX_DEPTH_LIMIT, 250))
+"""What requests take of the request weight; that of a snapshot by its levels."""
 
 
 class BinanceSpot:
@@ -59,6 +64,10 @@ class BinanceSpot:
         self._env = env
         self._rest = rest
         self._tls = tls
+        self.known: dict[str, Instrument] = {}
+        """The instruments that were asked for, by symbol."""
+        self.order_types: dict[str, frozenset[OrderType]] = {}
+        """What each of them takes."""
 
     async def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
         """Return what Binance says of those of `symbols` that it has; they are spelled as there.
@@ -87,7 +96,12 @@ class BinanceSpot:
             raise
 
     async def _exchange_info(self, params: Mapping[str, str]) -> dict[str, Instrument]:
-        return decode_instruments(await self._rest.get("/api/v3/exchangeInfo", params), self._name)
+        body = await self._rest.get("/api/v3/exchangeInfo", params, weight=INFO_WEIGHT)
+        found = decode_instruments(body, self._name)
+        self._rest.learn(body)
+        self.known |= found
+        self.order_types |= decode_order_types(body)
+        return found
 
     @asynccontextmanager
     async def connect(
@@ -113,7 +127,8 @@ class BinanceSpot:
 
     async def _depth(self, symbol: str) -> DepthSnapshot:
         params = {"symbol": symbol, "limit": str(self._settings.depth_limit)}
-        return decode_snapshot(await self._rest.get("/api/v3/depth", params))
+        weight = next(w for levels, w in DEPTH_WEIGHTS if self._settings.depth_limit <= levels)
+        return decode_snapshot(await self._rest.get("/api/v3/depth", params, weight=weight))
 
     async def poll(self, symbols: Mapping[str, InstrumentId], sink: MarketSink) -> None:
         """Ask once for the quotes and latest trades of `symbols`, and hand them to the sink.
@@ -126,12 +141,14 @@ class BinanceSpot:
             VenueError: it cannot be reached, or its answer made no sense.
         """
         for batch in _batches(list(symbols)):
-            body = await self._rest.get("/api/v3/ticker/bookTicker", {"symbols": _json(batch)})
+            body = await self._rest.get(
+                "/api/v3/ticker/bookTicker", {"symbols": _json(batch)}, weight=TICKER_WEIGHT
+            )
             for quote in decode_tickers(body, symbols, self._env.clock.now_ns()):
                 sink.on_quote(quote)
         for symbol, instrument in symbols.items():
             params = {"symbol": symbol, "limit": str(MAX_TRADES_PER_POLL)}
-            body = await self._rest.get("/api/v3/trades", params)
+            body = await self._rest.get("/api/v3/trades", params, weight=TRADES_WEIGHT)
             for trade in decode_trades(body, instrument):
                 sink.on_trade(trade)
 
@@ -159,16 +176,6 @@ class BinanceSpot:
                 self._rest, "/api/v3/klines", symbol, instrument, interval, window
             )
         return found
-
-
-@asynccontextmanager
-async def open_market(
-    name: VenueName, settings: Any, env: Environment
-) -> AsyncIterator[BinanceSpot]:
-    """Open the plug-in; this needs no network. Leaving closes the pool of REST connections."""
-    tls = tls_for(settings.ws_url, settings.rest_url)
-    async with open_http(settings.rest_url, tls) as http:
-        yield BinanceSpot(name, settings, env, Rest(http), tls)
 
 
 def _batches(symbols: Sequence[str]) -> Iterator[Sequence[str]]:

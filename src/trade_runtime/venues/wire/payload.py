@@ -18,7 +18,17 @@ from trade_runtime.errors import VenueError
 MAX_EXCERPT_CHARS: Final = 200
 """How much of a payload an error repeats."""
 
+LARGEST: Final = Decimal("1e24")
+SMALLEST: Final = Decimal("1e-24")
+"""Between these lies every price and every amount that is not 0. Beyond, the number is an attack or
+a defect: its product with another would overflow, its text would fill the memory."""
+
 T = TypeVar("T")
+
+
+def sane(number: Decimal) -> bool:
+    """Whether a number is a price or an amount that can be: finite, not below 0, in bounds."""
+    return number.is_finite() and (not number or SMALLEST <= number <= LARGEST)
 
 
 def excerpt(payload: bytes | str) -> str:
@@ -66,6 +76,18 @@ class Reader:
         if not all(0.0 <= number < math.inf for number in numbers):
             raise VenueError(f"{self.who} sent a {what} with a number that is none: {numbers}")
 
+    def check_exact(self, what: str, *numbers: Decimal) -> None:
+        """Refuse prices and amounts that cannot be: none, below 0, or beyond all bounds.
+
+        Raises:
+            VenueError: one of them is.
+        """
+        for number in numbers:
+            if not sane(number):
+                raise VenueError(
+                    f"{self.who} sent a {what} with an impossible number: {excerpt(str(number))}"
+                )
+
     def check_levels(self, what: str, levels: Iterable[tuple[Decimal, Decimal]]) -> None:
         """Refuse levels of a book that cannot be.
 
@@ -73,7 +95,7 @@ class Reader:
             VenueError: one of them is such.
         """
         for price, quantity in levels:
-            if not (price.is_finite() and quantity.is_finite() and price > 0 and quantity >= 0):
+            if not (price and sane(price) and sane(quantity)):
                 raise VenueError(
                     f"{self.who} sent a {what} with an impossible level:"
                     f" {excerpt(str(price))} at {excerpt(str(quantity))}"
