@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Final
 
 import msgspec
@@ -129,10 +129,12 @@ class Socket:
         raise Gone
 
     async def _receive(self, on_message: OnMessage) -> None:
-        async for message in self._wire.messages():
-            with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
-                self._floor.record.write("message", body=without_secrets(_decode(message)))
-            await on_message(message)
+        # Closed at once where `on_message` raises, as a fault that cuts the connection does.
+        async with aclosing(self._wire.messages()) as messages:
+            async for message in messages:
+                with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+                    self._floor.record.write("message", body=without_secrets(_decode(message)))
+                await on_message(message)
 
     def _put(self, frame: bytes, secs: float = 0.0) -> None:
         if len(self._queue) >= MAX_QUEUED_FRAMES:

@@ -7,7 +7,7 @@ send. Pings are answered, unless a fault made the connection silent.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import h11
@@ -119,7 +119,7 @@ class Wire:
         async for _ in self.messages():
             pass
 
-    async def messages(self) -> AsyncIterator[bytes]:
+    async def messages(self) -> AsyncGenerator[bytes, None]:
         """Yield the client's messages, answering its pings, until it is gone."""
         while True:
             messages: list[bytes] = []
