@@ -132,6 +132,16 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def clients(session: nox.Session) -> None:
+    """Have clients that others wrote trade on the local exchange, each in an environment of its own.
+
+    Arguments after `--` are names of scripts in `tests/clients`.
+    """
+    envs = Path(session.cache_dir) / "clients"
+    python(session, "tests/clients/run.py", "--envs", str(envs), *session.posargs)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """The slow tests, and those of real processes with their full numbers."""
     select = ["-m", "slow or process", *session.posargs]

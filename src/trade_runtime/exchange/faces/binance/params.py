@@ -15,8 +15,8 @@ MAX_DIGITS: Final = 20
 MAX_PLACES: Final = 8
 """Decimals of a number in a request."""
 
-ALWAYS: Final = frozenset(("timestamp", "recvWindow", "signature", "apiKey"))
-"""Parameters that every signed request may have."""
+ALWAYS: Final = frozenset(("timestamp", "recvWindow", "signature", "apiKey", "returnRateLimits"))
+"""Parameters that every request may have."""
 
 CLIENT_ID: Final = re.compile(r"^[a-zA-Z0-9._:/-]{1,36}$")
 _NUMBER: Final = re.compile(r"^([0-9]{1,20})(\.[0-9]{1,20})?$")

@@ -72,23 +72,27 @@ class ApiSession:
             Cut: a fault asked for it.
         """
         key: Any = None
+        told_limits = True
         try:
             try:
                 asked = _decode(message)
             except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 raise Rejected(-1135, "Invalid JSON Request") from None
             key = asked.get("id")
-            told = await self._carry_out(asked.get("method"), asked.get("params") or {})
+            given = asked.get("params") or {}
+            told_limits = not (isinstance(given, dict) and given.get("returnRateLimits") is False)
+            told = await self._carry_out(asked.get("method"), given)
         except Rejected as error:
-            self._reply({"id": key, "status": error.status, "error": error.body()})
+            self._reply({"id": key, "status": error.status, "error": error.body()}, told_limits)
         except (ServerError, Maintenance) as error:
             refused = broken(error)
-            self._reply({"id": key, "status": refused.status, "error": refused.body()})
+            self._reply({"id": key, "status": refused.status, "error": refused.body()}, told_limits)
         else:
-            self._reply({"id": key, "status": 200, "result": told})
+            self._reply({"id": key, "status": 200, "result": told}, told_limits)
 
-    def _reply(self, told: dict[str, Any]) -> None:
-        self._socket.reply(_encode({**told, "rateLimits": usage_of(self._calls.limits)}))
+    def _reply(self, told: dict[str, Any], told_limits: bool) -> None:
+        limits = {"rateLimits": usage_of(self._calls.limits)} if told_limits else {}
+        self._socket.reply(_encode({**told, **limits}))
 
     async def _carry_out(self, method: object, given: object) -> Any:
         calls = self._calls

@@ -77,6 +77,14 @@ class Account:
             },
         }
 
+    def fees(self, params: Params) -> list[dict[str, Any]]:
+        """List what a fill costs, by symbol."""
+        wanted = [params.text("symbol")] if "symbol" in params else self._floor.exchange.instruments
+        return [
+            {"symbol": one, "makerCommission": "0.001", "takerCommission": "0.001"}
+            for one in wanted
+        ]
+
     def restrictions(self, _: Params) -> dict[str, Any]:
         """Tell what the key may do."""
         return {
@@ -117,6 +125,10 @@ class Account:
             }
             for name, one in sorted(held.items())
         ]
+
+    def no_margin(self, _: Params) -> list[dict[str, Any]]:
+        """List the pairs for margin trading: there are none."""
+        return []
 
     def order_limits(self, _: Params) -> list[dict[str, Any]]:
         """Tell how many orders were placed."""

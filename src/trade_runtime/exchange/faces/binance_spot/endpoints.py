@@ -132,6 +132,9 @@ def account_endpoints(account: Account) -> list[Endpoint]:
         ),
         Endpoint(account.restrictions, "GET /sapi/v1/account/apiRestrictions"),
         Endpoint(account.coins, "GET /sapi/v1/capital/config/getall", weight=10),
+        Endpoint(account.fees, "GET /sapi/v1/asset/tradeFee", known=_set("symbol")),
+        Endpoint(account.no_margin, "GET /sapi/v1/margin/allPairs", security=Security.KEY),
+        Endpoint(account.no_margin, "GET /sapi/v1/margin/isolated/allPairs"),
     ]
 
 
