@@ -133,7 +133,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def clients(session: nox.Session) -> None:
-    """Have clients that others wrote trade on the local exchange, each in an environment of its own.
+    """Have clients that others wrote trade on the local exchange, each in its own environment.
 
     Arguments after `--` are names of scripts in `tests/clients`.
     """

@@ -80,7 +80,7 @@ def stop_orders() -> None:
 
 
 def oco() -> None:
-    """ccxt has no call of its own for it, but the venue's."""
+    """It has no call of its own for that, but the venue's."""
     placed = client.private_post_orderlist_oco(
         {
             "symbol": "BTCUSDT",
