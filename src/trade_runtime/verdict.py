@@ -56,7 +56,13 @@ class Stopping(Protocol):
         """Whether the stop is over."""
 
 
-NO_ORDERS: Final = {"open_at_stop": 0, "cancelled": 0, "filled": 0, "left_open": []}
+NO_ORDERS: Final = {
+    "open_at_stop": 0,
+    "cancelled": 0,
+    "filled": 0,
+    "left_open": [],
+    "foreign": {"claimed": 0, "cancelled": 0, "left": []},
+}
 
 
 def exit_code(runtime: Stopping, *, forced: bool = False) -> int:
