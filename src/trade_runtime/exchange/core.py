@@ -80,9 +80,9 @@ class Exchange:
         self._listener_ids = count()
         self._untold: list[Update] = []
         self._telling = False
-        self._history = History(self._orders, clock)
+        self._history = History(self._orders)
         self._ledger = Ledger(self._on_step)
-        self._paper = PaperExchange(NAME, self._ledger, clock.base, settings)
+        self._paper = PaperExchange(NAME, self._ledger, clock, settings)
         self.adopt(instruments)
 
     def adopt(self, instruments: Mapping[str, Instrument]) -> None:
@@ -120,8 +120,7 @@ class Exchange:
             updated_ns=now_ns,
         )
         self._open_ids[new.client_id] = self._last_ids[new.client_id] = order_id
-        spec = _spec(order_id, new, self.instruments[new.symbol].id, self.clock.skew_ns)
-        self._paper.submit(spec, refuse=refuse)
+        self._paper.submit(_spec(order_id, new, self.instruments[new.symbol].id), refuse=refuse)
         self._tell()
         order = self._orders[order_id]
         if order.status is ReportStatus.REJECTED:
@@ -208,7 +207,7 @@ class Exchange:
 
     def expire(self) -> None:
         """End every order whose date has come."""
-        self._paper.expire(self.clock.base.now_ns())
+        self._paper.expire(self.clock.now_ns())
         self._tell()
 
     # --- queries -------------------------------------------------------------------------------
@@ -351,7 +350,7 @@ def _name(order_id: int) -> ClientOrderId:
     return ClientOrderId(str(order_id))
 
 
-def _spec(order_id: int, new: NewOrder, instrument: InstrumentId, skew_ns: int) -> OrderSpec:
+def _spec(order_id: int, new: NewOrder, instrument: InstrumentId) -> OrderSpec:
     return OrderSpec(
         _name(order_id),
         StrategyName(""),
@@ -364,7 +363,7 @@ def _spec(order_id: int, new: NewOrder, instrument: InstrumentId, skew_ns: int) 
         new.tif,
         new.post_only,
         new.reduce_only,
-        expire_ns=new.expire_ns and new.expire_ns - skew_ns,
+        expire_ns=new.expire_ns,
         trail=new.trail,
         oco=new.group,
     )

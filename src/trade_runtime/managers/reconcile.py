@@ -15,12 +15,9 @@ import structlog
 import trio
 
 from trade_runtime.errors import VenueError
-from trade_runtime.machines.claims import placed
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.managers.account import FILL_LOOKBACK_NS, Account, ask, stranger
-from trade_runtime.managers.foreign import ForeignKeeper
 from trade_runtime.managers.orders import OrderManager
-from trade_runtime.managers.venue_tables import ForeignOrders
 from trade_runtime.model.events import (
     AmendRejected,
     Fill,
@@ -57,7 +54,6 @@ class Reconciler:
         orders: where what it says goes.
         settings: how often.
         clock: for events that a query brings.
-        policy: what becomes of orders of others.
     """
 
     def __init__(
@@ -68,7 +64,6 @@ class Reconciler:
         orders: OrderManager,
         settings: OrderSettings,
         clock: Clock,
-        policy: ForeignOrders = "leave",
     ) -> None:
         self.ready = trio.Event()
         """Once since the start, nothing was in doubt: they agree, or it is known where not."""
@@ -76,8 +71,6 @@ class Reconciler:
         """Why it is not safe to trade: what the venue said at the start, and nothing explains."""
         self.foreign: dict[str, OrderReport] = {}
         """Orders on this account that are not ours, as of the last reconcile."""
-        self.keeper = ForeignKeeper(name, venue, orders, clock, policy)
-        """Sees to them."""
         self.repeats = True
         """A cancel of what still rests is sent again; false while somebody else sees to it."""
         self._name = name
@@ -181,7 +174,7 @@ class Reconciler:
         """
         await self._book_fills()
         reports = await self._query(self._venue.open_orders)
-        ours: list[OrderReport] = []
+        ours, known = [], self.foreign
         self.foreign = {}
         trading = self._orders.trading
         lacking = False
@@ -196,11 +189,14 @@ class Reconciler:
             else:
                 ours.append(report)
                 self._unclaimed(report)
-        taken = await self.keeper.see_to(self.foreign)
-        for report in taken:
-            del self.foreign[report.client_order_id]
-        ours += taken
-        if lacking or taken:
+        if new := sorted(self.foreign.keys() - known.keys()):
+            log.warning(
+                "Orders of others rest on this account, and are left alone",
+                venue=self._name,
+                orders=len(new),
+                first=new[0],
+            )
+        if lacking:
             await self._book_fills()
         resting = {report.client_order_id for report in reports}
         absent = [
@@ -222,7 +218,7 @@ class Reconciler:
         for order in orders:
             if order.is_live or (order.closed_filled is None and not order.settled):
                 asked_at = trio.current_time()
-                report = await self._query(partial(self._venue.order, placed(order)))
+                report = await self._query(partial(self._venue.order, order.spec))
                 if report is None:
                     self._absent(order, asked_at)
                 else:
