@@ -15,9 +15,11 @@ from urllib.parse import parse_qsl
 from zlib import crc32
 
 import trio
+import trio.testing
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
 from tests.paper_world import StillClock, environment
+from tests.support.alongside import alongside
 from trade_runtime.model.events import VenueEvent
 from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.secret import Secret
@@ -288,6 +290,7 @@ async def scripted(
             **settings,
         )
         env = environment(clock or StillClock(NOW_NS))
-        async with open_venue(VenueName("kraken"), given, env) as venue:
+        async with open_venue(VenueName("kraken"), given, env) as venue, alongside(venue.serve):
+            await trio.testing.wait_all_tasks_blocked()
             yield venue
         nursery.cancel_scope.cancel()

@@ -17,6 +17,7 @@ import structlog
 import trio
 from trio.testing import MockClock
 
+from tests.support.alongside import alongside
 from tests.test_binance_orders import order_body, reply, spec
 from trade_runtime.errors import ConfigError, VenueDown, VenueError
 from trade_runtime.machines.trading_state import TradingState
@@ -39,7 +40,6 @@ from trade_runtime.venues.binance.rest import Account, Rest
 from trade_runtime.venues.binance_spot import BinanceSpotSettings, open_spot
 from trade_runtime.venues.binance_spot.trades import MAX_PAGES, PAGE, OwnTrades
 from trade_runtime.venues.binance_spot.venue import BinanceSpotVenue
-from trade_runtime.venues.wire.alongside import alongside
 from trade_runtime.venues.wire.http import Http
 
 SPOT = VenueName("spot")

@@ -32,6 +32,7 @@ from trade_runtime.protocols import (
     MarketData,
     MarketDriven,
     OrderEntry,
+    Serves,
     Venue,
     VenuePlugin,
     VenueSink,
@@ -89,6 +90,8 @@ class VenueManager(Venues):
         if trades is not None:
             self.trading[name] = trades
             self.connected[name] = False
+            if isinstance(trades, Serves):
+                self._layer.start_soon(trades.serve, name=f"serving-{name}")
             if isinstance(trades, MarketDriven):
                 self.driven[name] = trades
         if streams is not None:

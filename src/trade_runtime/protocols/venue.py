@@ -151,6 +151,21 @@ class Venue(OrderEntry, Protocol):
 
 
 @runtime_checkable
+class Serves(Protocol):
+    """A venue with work of its own while it is open: what it was asked to send has to leave.
+
+    A plug-in opens no nursery around itself: the stop begins with a cancellation, which would end
+    its tasks together with the strategies, when the cancels have yet to leave. So its layer runs
+    them, for as long as anything needs the venue.
+    """
+
+    async def serve(self) -> None:
+        """Work until cancelled, which happens when nothing needs the venue any more. Never raises
+        but for a defect, which stops the runtime.
+        """
+
+
+@runtime_checkable
 class TellsPositions(Protocol):
     """A venue that says what the account holds by its own count, to hold the journal's against."""
 

@@ -24,7 +24,6 @@ from trade_runtime.venues.binance.rest import Account, Rest
 from trade_runtime.venues.binance_spot.market import BinanceSpot
 from trade_runtime.venues.binance_spot.settings import BinanceSpotSettings
 from trade_runtime.venues.binance_spot.venue import BinanceSpotVenue
-from trade_runtime.venues.wire.alongside import alongside
 from trade_runtime.venues.wire.http import open_http, tls_for
 
 
@@ -43,9 +42,7 @@ async def open_spot(name: VenueName, settings: Any, env: Environment) -> AsyncIt
             yield BinanceSpot(name, settings, env, Rest(http), tls)
             return
         account = Account(settings.signer(), env.clock, "/api/v3/time", settings.recv_window_ms)
-        venue = BinanceSpotVenue(name, settings, env, Rest(http, account=account), tls)
-        async with alongside(venue.serve):
-            yield venue
+        yield BinanceSpotVenue(name, settings, env, Rest(http, account=account), tls)
 
 
 plugin = VenuePlugin(

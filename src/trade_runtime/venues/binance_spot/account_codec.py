@@ -12,6 +12,7 @@ from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, Trade
 from trade_runtime.model.orders import Side
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.streams import NS_PER_MS
+from trade_runtime.venues.binance_spot.fees import fee_in_base
 from trade_runtime.venues.binance_spot.spelling import Id, Ms
 
 
@@ -47,17 +48,19 @@ class OwnTrade(msgspec.Struct):
 
     def fill(self, client_order_id: ClientOrderId, instrument: InstrumentId) -> Fill:
         """Return it as a fill of an order."""
+        side = Side.BUY if self.buyer else Side.SELL
         return Fill(
             client_order_id,
             instrument,
             TradeId(str(self.id)),
-            Side.BUY if self.buyer else Side.SELL,
+            side,
             self.quantity,
             self.price,
             self.fee,
             Currency(self.fee_asset),
             self.maker,
             self.time_ms * NS_PER_MS,
+            fee_in_base=fee_in_base(instrument, side, self.fee_asset),
         )
 
 

@@ -29,6 +29,7 @@ from trade_runtime.model.orders import ZERO, OrderReport, OrderSpec, OrderType, 
 from trade_runtime.protocols import Placed
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.streams import NS_PER_MS
+from trade_runtime.venues.binance_spot.fees import fee_in_base
 from trade_runtime.venues.binance_spot.spelling import (
     LIMIT_MAKER,
     SIDE_OF,
@@ -179,6 +180,7 @@ def _fill(part: _Part, order: OrderSpec, ts_ns: int) -> Fill:
         Currency(part.commissionAsset),
         False,  # what fills as it comes took from the book
         ts_ns,
+        fee_in_base=fee_in_base(order.instrument, order.side, part.commissionAsset),
     )
 
 

@@ -38,6 +38,7 @@ from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ZERO, ReportStatus
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.streams import NS_PER_MS
+from trade_runtime.venues.binance_spot.fees import fee_in_base
 from trade_runtime.venues.binance_spot.spelling import SIDE_OF, STATUS_OF, TYPE_OF, Id, Ms
 from trade_runtime.venues.wire.payload import excerpt
 
@@ -222,6 +223,7 @@ class UserDecoder:
                 Currency(raw.fee_asset) if raw.fee_asset else self._quote(raw.symbol),
                 raw.maker,
                 ts_ns,
+                fee_in_base=fee_in_base(InstrumentId(raw.symbol), side, raw.fee_asset or ""),
             )
         ]
 

@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
-import trio
 
 from trade_runtime.errors import VenueDown, VenueError
 from trade_runtime.model.events import Fill, VenueEvent
@@ -215,6 +214,10 @@ class BinanceUsdm(UsdmMarket):
         if self._sink is not None:
             self._sink.on_event(event)
 
+    async def serve(self) -> None:
+        """Send what is asked for, until cancelled. What waits then never leaves."""
+        await self.sender.run()
+
     def _currency_of(self, symbol: str) -> Currency:
         known = self._known.get(symbol)
         return Currency("USDT") if known is None else known.quote
@@ -236,14 +239,4 @@ async def open_venue(
             return
         signer = Signer(settings.api_key.reveal(), settings.api_secret.reveal())
         account = Account(signer, env.clock, "/fapi/v1/time", settings.recv_window_ms)
-        venue = BinanceUsdm(name, settings, env, Rest(http, account=account), tls)
-        failed: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(venue.sender.run)
-            try:
-                yield venue
-            except Exception as error:  # held: the nursery would wrap it into a group
-                failed = error
-            nursery.cancel_scope.cancel()
-        if failed is not None:
-            raise failed
+        yield BinanceUsdm(name, settings, env, Rest(http, account=account), tls)

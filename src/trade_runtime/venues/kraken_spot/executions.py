@@ -218,7 +218,8 @@ class Executions:
         if len({fee.asset for fee in fees}) > 1:
             raise VenueError(f"Kraken took two currencies for the trade {excerpt(row.exec_id)}")
         instrument = self._instrument_of(known.symbol)
-        quote = known.symbol.partition("/")[2]
+        base, _, quote = known.symbol.partition("/")
+        currency = fees[0].asset if fees else quote
         return Fill(
             known.name,
             instrument,
@@ -227,7 +228,8 @@ class Executions:
             row.last_qty,
             row.last_price,
             sum((fee.qty for fee in fees), ZERO),
-            Currency(fees[0].asset if fees else quote),
+            Currency(currency),
             row.liquidity_ind == "m",
             at_ns,
+            fee_in_base=currency == base,
         )

@@ -301,16 +301,15 @@ class KrakenSpot(KrakenMarket):
         """
         await self._count_down(0)
 
+    async def serve(self) -> None:
+        """Send what is asked for, until cancelled. What waits then never leaves."""
+        await self.sender.run()
+
     async def _count_down(self, secs: int) -> None:
         if self._desk.link is not None:
             await self._desk.link.ask("cancel_all_orders_after", {"timeout": secs})
         else:
             await self._rest.post("CancelAllOrdersAfter", {"timeout": secs})
-
-
-async def _send(sender: Sender, *, task_status: trio.TaskStatus[None]) -> None:
-    task_status.started()  # with no checkpoint from here on to where it takes requests
-    await sender.run()
 
 
 @asynccontextmanager
@@ -320,14 +319,6 @@ async def open_venue(name: VenueName, settings: Any, env: Environment) -> AsyncI
     A request that waits then never leaves; one under way may arrive.
     """
     tls = tls_for(settings.ws_url, settings.ws_private_url, settings.rest_url)
-    failed: Exception | None = None
-    async with open_http(settings.rest_url, tls) as http, trio.open_nursery() as nursery:
-        venue = KrakenSpot(name, settings, env, Rest(http, env, settings.key, settings.tier), tls)
-        await nursery.start(_send, venue.sender)
-        try:
-            yield venue
-        except Exception as error:  # held: the nursery would wrap it into a group
-            failed = error
-        nursery.cancel_scope.cancel()
-    if failed is not None:
-        raise failed
+    async with open_http(settings.rest_url, tls) as http:
+        rest = Rest(http, env, settings.key, settings.tier)
+        yield KrakenSpot(name, settings, env, rest, tls)

@@ -10,6 +10,5 @@ once.
     link        one WebSocket connection, with its time limits
     budget      what an exchange lets us send, and who goes first (no I/O)
     sending     requests on their way, and what is made of their outcome
-    alongside   a task beside an open plug-in
     checks      settings that several adapters have
 """

@@ -40,6 +40,7 @@ KIND: Final = Kind(
     balances={"USDT": Decimal(1_000_000), **dict.fromkeys(BASES, Decimal(1_000))},
     fees_bps=(Decimal(10), Decimal(10)),
     leverage=Decimal(1),
+    fee_in="received",
     face=SpotFace,
     recording=_recording,
     recorded_symbols=lambda path: recorded_symbols(path, instrument_of),

@@ -1,4 +1,4 @@
-"""A task that runs for as long as a plug-in is open, and ends with it."""
+"""What a layer does for a venue with work of its own: it runs beside the test."""
 
 from __future__ import annotations
 
