@@ -17,6 +17,7 @@ import trio
 from tests.kraken_world import BTC, PATIENCE_SECS, SECRET, Events
 from tests.paper_world import Notes, environment
 from tests.replay_world import Sink
+from tests.support.alongside import alongside
 from trade_runtime.errors import ConfigError, VenueDown, VenueError, VenueRefused
 from trade_runtime.exchange.faces import kind_of
 from trade_runtime.exchange.record import Record
@@ -65,7 +66,11 @@ class World:
             "tier": "pro",
         } | settings
         env = environment(SystemClock())
-        async with open_venue(VenueName("kraken"), KrakenSpotSettings(**given), env) as venue:
+        settings = KrakenSpotSettings(**given)
+        async with (
+            open_venue(VenueName("kraken"), settings, env) as venue,
+            alongside(venue.serve),
+        ):
             yield venue
 
     @asynccontextmanager

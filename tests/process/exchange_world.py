@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class Kind:
         urls: the settings of its addresses, and the path of each.
         lot: the smallest step of a quantity.
         switch_secs: after how much silence its dead-man's switch fires; 0 where it has none.
+        trade_id: returns the number of a fill in the exchange's record, of its id on the wire.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Kind:
     urls: Mapping[str, str]
     lot: Decimal = Decimal("0.0001")
     switch_secs: int = 0
+    trade_id: Callable[[str], str] = str
 
 
 SPOT = Kind(
@@ -62,6 +64,7 @@ KRAKEN = Kind(
     "ETH",
     {"rest_url": "http", "ws_url": "ws", "ws_private_url": "ws"},
     switch_secs=3,
+    trade_id=lambda told: str(int(told.removeprefix("T").replace("-", ""), 36)),
 )
 KINDS = (SPOT, USDM, KRAKEN)
 
@@ -183,9 +186,11 @@ class ExchangeWorld(World):
                 orders[name]["quantity"] = line["quantity"]
             if event == "fill":
                 fills.append({**line, "client_order_id": name})
-        return Evidence(
-            orders, fills, history, read_journal(self), self.verify(), self.held, self.coverable
-        )
+        records = read_journal(self)
+        for record in records:
+            if record["kind"] == "fill":
+                record["payload"]["trade_id"] = self.kind.trade_id(record["payload"]["trade_id"])
+        return Evidence(orders, fills, history, records, self.verify(), self.held, self.coverable)
 
     def held(self, fills: list[Row]) -> Decimal:
         """Return the position that the exchange's fills make."""
