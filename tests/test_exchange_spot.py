@@ -90,6 +90,8 @@ async def test_a_fill_is_told_in_the_answer_and_in_the_lists() -> None:
         trades = (await client.signed("GET", "/api/v3/myTrades", symbol="BTCUSDT")).json()
         assert [fill["tradeId"]] == [one["id"] for one in trades]
         assert told["executedQty"] == trades[0]["qty"]
+        # Binance takes the fee out of what was bought: less is held than was filled.
+        assert ("BTC", "0.00001660") == (fill["commissionAsset"], fill["commission"])
         later = await client.signed(
             "GET", "/api/v3/myTrades", symbol="BTCUSDT", fromId=fill["tradeId"] + 1
         )

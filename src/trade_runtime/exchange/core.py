@@ -76,6 +76,7 @@ class Exchange:
         self._last_ids: dict[str, int] = {}
         self._ended: deque[int] = deque()
         self._fills: deque[Execution] = deque(maxlen=MAX_KEPT_FILLS)
+        self._fills_of: dict[int, list[Execution]] = {}
         self._listeners: dict[int, Listener] = {}
         self._listener_ids = count()
         self._untold: list[Update] = []
@@ -239,6 +240,10 @@ class Exchange:
             and one.status is not ReportStatus.REJECTED
         ]
 
+    def fills_of(self, order: Order) -> list[Execution]:
+        """Return the fills of an order, oldest first."""
+        return list(self._fills_of.get(order.order_id, ()))
+
     def fills(self, symbol: str | None = None, *, since_ns: int = 0) -> list[Execution]:
         """Return the fills from `since_ns` on, oldest first."""
         return [
@@ -297,6 +302,7 @@ class Exchange:
             order = change.order
             if change.execution is not None:
                 self._fills.append(change.execution)
+                self._fills_of.setdefault(order.order_id, []).append(change.execution)
             if not order.open and self._open_ids.get(order.client_id) == order.order_id:
                 del self._open_ids[order.client_id]
                 self._forget(order.order_id)
@@ -307,6 +313,7 @@ class Exchange:
         self._ended.append(ended)
         while len(self._ended) > MAX_KEPT_ORDERS:
             gone = self._orders.pop(self._ended.popleft())
+            self._fills_of.pop(gone.order_id, None)
             if self._last_ids.get(gone.client_id) == gone.order_id:
                 del self._last_ids[gone.client_id]
 

@@ -53,10 +53,7 @@ class Orders:
             order = self._exchange.place(new, refuse=self._floor.faults.refusal())
         except Refused as refused:
             raise refusal(refused) from None
-        fills = [
-            one for one in self._exchange.fills(order.symbol) if one.order_id == order.order_id
-        ]
-        return placed_answer(order, fills if order.filled else (), kind)
+        return placed_answer(order, self._exchange.fills_of(order), kind)
 
     def test(self, params: Params) -> dict[str, Any]:
         """Check a request for an order, and do nothing."""
