@@ -66,9 +66,9 @@ class World:
             "tier": "pro",
         } | settings
         env = environment(SystemClock())
-        settings = KrakenSpotSettings(**given)
+        options = KrakenSpotSettings(**given)
         async with (
-            open_venue(VenueName("kraken"), settings, env) as venue,
+            open_venue(VenueName("kraken"), options, env) as venue,
             alongside(venue.serve),
         ):
             yield venue

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.process
 BY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 
 FAULTS = (
-    "drop_after_accept:,p=0.5",
-    "error_after_accept:,p=0.5",
+    "drop_after_accept:p=0.5",
+    "error_after_accept:p=0.5",
     "delay_events:300",
     "duplicate_events",
     "reorder_events",
