@@ -5,9 +5,11 @@ A client is a script of this folder that begins so:
     # venue: binance_spot
     # requires: binance-sdk-spot==13.2.0
     # options: --balance USDT=1000000
+    # key: ed25519
 
 It is run in an environment of its own, with `EXCHANGE_URL`, `EXCHANGE_KEY` and `EXCHANGE_SECRET`
-set, against an exchange of its own. It prints a line of JSON for each thing that it tried, as
+set, against an exchange of its own; with a key of another kind than `hmac` the secret is a private
+key in PEM. It prints a line of JSON for each thing that it tried, as
 `told.run` does: `{"what": ..., "ok": true | false | null, "why": ...}`, null for what the client
 has no way of doing.
 
@@ -27,6 +29,9 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 HERE = Path(__file__).resolve().parent
 HELPERS = ("run.py", "told.py")
@@ -59,13 +64,35 @@ def environment(script: Path, envs: Path) -> Path:
     return python
 
 
+def secrets_of(script: Path, folder: Path) -> tuple[str, str]:
+    """What the client signs with, and what the exchange is given to verify it by."""
+    kind = heading(script, "key") or "hmac"
+    if kind == "hmac":
+        secret = KRAKEN_SECRET if heading(script, "venue").startswith("kraken") else SECRET
+        return secret, secret
+    made = rsa.generate_private_key(65_537, 2_048) if kind == "rsa" else None
+    private = made or ed25519.Ed25519PrivateKey.generate()
+    pem = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = folder / f"{script.stem}.pem"
+    public.write_bytes(
+        private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    return pem.decode(), f"@{public}"
+
+
 def trade(script: Path, python: Path, record: Path) -> list[dict[str, object]]:
     """Serve an exchange, have the client trade on it, and return what it told."""
     venue = heading(script, "venue")
-    secret = KRAKEN_SECRET if venue.startswith("kraken") else SECRET
+    secret, verifier = secrets_of(script, record.parent)
     serve = [
         *(sys.executable, "-m", "trade_runtime", "exchange", "--venue", venue, "--port", "0"),
-        *("--api-key", KEY, "--api-secret", secret, "--record-to", str(record)),
+        *("--api-key", KEY, "--api-secret", verifier, "--record-to", str(record)),
         *heading(script, "options").split(),
     ]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as exchange:

@@ -1,0 +1,45 @@
+# venue: binance_spot
+# requires: binance-sdk-spot==13.2.0
+# key: rsa
+"""Binance's own client for Spot with an RSA key: signed requests."""
+
+from __future__ import annotations
+
+import asyncio
+
+from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketAPI
+from binance_sdk_spot.spot import Spot
+from told import API_KEY, API_SECRET, URL, WS_URL, arun, expect, run
+
+client = Spot(
+    config_rest_api=ConfigurationRestAPI(
+        API_KEY, private_key=API_SECRET, base_path=URL, timeout=5_000
+    ),
+    config_ws_api=ConfigurationWebSocketAPI(
+        API_KEY, private_key=API_SECRET, stream_url=f"{WS_URL}/ws-api/v3", timeout=5_000
+    ),
+)
+SYMBOL = "BTCUSDT"
+
+
+def by_rest() -> None:
+    rest = client.rest_api
+    placed = rest.new_order(
+        SYMBOL, "BUY", "LIMIT", time_in_force="GTC", quantity=0.01, price=50_000
+    ).data()
+    expect(placed.status == "NEW", placed)
+    expect(rest.get_account(omit_zero_balances=True).data().balances)
+    rest.delete_open_orders(SYMBOL)
+
+
+async def by_socket() -> None:
+    connection = await client.websocket_api.create_connection()
+    try:
+        expect((await connection.account_status()).data().result.balances)
+        await connection.user_data_stream_subscribe_signature()
+    finally:
+        await connection.close_connection(close_session=True)
+
+
+run({"signed requests": by_rest})
+asyncio.run(arun({"WebSocket API": by_socket}))
