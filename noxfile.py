@@ -8,6 +8,7 @@ supported Python.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from itertools import product
 from pathlib import Path
@@ -33,6 +34,9 @@ nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "imports", "tests", "sweep", "docs"]
+
+# The tests start hundreds of processes: each would compile the whole runtime anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def python(session: nox.Session, *args: str) -> None:
@@ -69,11 +73,24 @@ def imports(session: nox.Session) -> None:
     )
 
 
+def workers() -> list[str]:
+    """One process of tests more than there are cores: many a test waits for a process of its own.
+
+    Whichever runs out of tests takes some of the others', for a few take as long as hundreds.
+    """
+    return ["-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests, on every core, with coverage. Arguments after `--` go to pytest instead."""
-    args = session.posargs or ["-n", "auto", "--cov", "--cov-report=term"]
-    python(session, "-m", "pytest", *args)
+    """The tests, on every core. Arguments after `--` go to pytest instead."""
+    python(session, "-m", "pytest", *(session.posargs or workers()))
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The tests once more, with branch coverage; too little of it is an error."""
+    python(session, "-m", "pytest", *workers(), "--cov", "--cov-report=term", *session.posargs)
 
 
 def run_sweep(

@@ -19,10 +19,13 @@ from tests.support.valkey import Valkey
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
 
-# Started in the background by a shell, this process ignores Ctrl-C, and so would every process that
-# it starts, from its first moment on.
+# Started in the background by a shell, this process ignores Ctrl-C, and under nohup the end of its
+# terminal; so would every process that it starts, from its first moment on. A signal that has a
+# handler is not passed on: this process goes on without its terminal, what it starts does not.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 # The default renderer draws a box around every local variable of a traceback: far too slow here.
 structlog.configure(

@@ -40,7 +40,7 @@ class Quiet:
 class World:
     """A served exchange: where it is, what it wrote, and how to steer it."""
 
-    def __init__(self, port: int, file: io.BytesIO) -> None:
+    def __init__(self, port: int, file: io.BytesIO | None) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.ws_url = f"ws://127.0.0.1:{port}"
@@ -52,6 +52,7 @@ class World:
 
     def lines(self, *events: str) -> list[dict[str, Any]]:
         """What the exchange wrote so far, of these events or all."""
+        assert self._file is not None, "it writes elsewhere"
         lines = [msgspec.json.decode(line) for line in self._file.getvalue().splitlines()]
         return [line for line in lines if not events or line["event"] in events]
 

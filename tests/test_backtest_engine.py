@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import attrs
 import pytest
@@ -63,6 +64,12 @@ class TestResult:
         bar = Bar(ONE, T0 + SECOND, T0, 1.0, 1.0, 1.0, 1.0, 1.0, 1)
         with pytest.raises(DataError, match=r'bars of "ETHUSDT.sim".* kind = "bars"'):
             run(Script(), [quote(0, 100), bar])
+
+    def test_events_without_chunks_are_refused(self) -> None:
+        """In one line, with what to pass instead."""
+        events: Any = [quote(0, 100), quote(1, 100)]
+        with pytest.raises(ConfigError, match=r"pass history=\[events\]"):
+            run_backtest(settings(), strategies=[Script()], history=events)
 
     def test_samples_are_bounded(self) -> None:
         """Thinned evenly, whatever the length; first and last are there."""

@@ -196,7 +196,7 @@ def test_the_smallest_quantities_are_exact() -> None:
     "wrong",
     [
         {"U": 13},
-        {"pu": 10},
+        {"pu": 12},
         {"pu": None},
         {"u": "12"},
         {"b": [["-1", "1"]]},

@@ -1,6 +1,8 @@
 """Every call of the store and of the cache fails, one run each: n = 1, 2, 3, ... until a run meets
 no fault. Once, and from then on; before it had any effect, and after it had; while trading and in
-the stop, and again in the recovery after a kill.
+the stop, and again in the recovery after a kill. Before and after take turns from call to call:
+each call fails in one of the two ways once and in the other from then on. The full numbers take
+both.
 
 Each run is judged as the sweep judges a crash, and by what a stop owes without its store; then the
 restart fails at some call, too; and with the fault healed the next has to end as if nothing had
@@ -11,8 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,11 @@ MAX_CALLS = 40
 
 KILL_STEPS = range(1, 1_000)
 """Of these, the life before a recovery is killed at the first with much to recover."""
+
+
+def calls(lasting: bool, late: bool) -> Iterator[int]:
+    """The numbers of the calls that fail, one run each."""
+    return (n for n in count(1) if (n + lasting + late) % share(2, 1) == 0)
 
 
 def settings(seed: int, life: int) -> Settings:
@@ -208,9 +216,8 @@ PHASES = ["trading", "recovery"]
 @pytest.mark.slow
 def test_every_call_of_the_store(seed: int, phase: str, lasting: bool, late: bool) -> None:
     """Halt, cancel, protect, a truthful report, exit code 3; healed, all is found again."""
-    n, failed, rng = 0, dict[str, int](), random.Random(seed)
-    while True:
-        n += 1
+    failed, rng = dict[str, int](), random.Random(seed)
+    for n in calls(lasting, late):
         world, secs = begin(phase, seed)
         world.fail_at(n, lasting=lasting, late=late)
         run_life(world, secs)
@@ -222,7 +229,7 @@ def test_every_call_of_the_store(seed: int, phase: str, lasting: bool, late: boo
         again, more = judge_failed_again(world, rng.randint(1, MAX_CALLS))
         found += more + judge_healed(again)
         assert [] == found, f"call {n}, {world.operation}"
-    print(f"store, {phase}: n = {n}, {failed}")
+    print(f"store, {phase}: up to n = {n}, {failed}")
 
 
 def test_a_failure_that_is_swallowed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,9 +259,7 @@ def test_a_failure_that_is_swallowed_is_found(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.slow
 def test_every_call_of_the_cache(seed: int, phase: str, lasting: bool, late: bool) -> None:
     """Nothing comes of it: a clean stop, and the report says what was not written."""
-    n = 0
-    while True:
-        n += 1
+    for n in calls(lasting, late):
         world, secs = begin(phase, seed)
         cache = world.cache
         cache.fault_at, cache.lasting, cache.late = n, lasting, late
@@ -272,4 +277,4 @@ def test_every_call_of_the_cache(seed: int, phase: str, lasting: bool, late: boo
             assert list(cache.stream)[-1] == world.disk.last
         assert not (lasting and told.cache["flushed"] and not late), f"call {n}"
         assert [] == judge_healed(world), f"call {n}"
-    print(f"cache, {phase}: n = {n}")
+    print(f"cache, {phase}: up to n = {n}")

@@ -6,6 +6,7 @@ file has.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from trade_runtime import (
 from trade_runtime.lifecycle.clock import TrioClock
 
 SYMBOL = "ETHUSDT.paper"
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "guarantees.md"
 
 
 def settings(folder: Path, **tables: Any) -> Settings:
@@ -161,3 +164,10 @@ async def test_after_the_halt_nothing_new_leaves(
     assert "halted" == strategy.refused
     assert (0, "clean") == (report.exit_code, report.outcome)
     assert [True] == [position["protected"] for position in report.positions]
+
+
+def test_each_guarantee_has_a_number_of_its_own() -> None:
+    """Down the page they are 1, 2, 3, ...: a number that is named elsewhere means one of them."""
+    numbers = re.findall(r"^\| (\d+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert list(range(1, len(numbers) + 1)) == [int(number) for number in numbers]
+    assert len(numbers) > 50

@@ -293,6 +293,28 @@ class TestRecordings:
         with pytest.raises(DataError, match="has no quotes of XYZ"):
             read(recording_plugin, path, instrument=InstrumentId("XYZ.sim"))
 
+    @pytest.mark.parametrize("kind", ["quotes", "trades", "book"])
+    @pytest.mark.recorded
+    def test_it_is_read_to_the_end_that_is_wanted(self, kind: str) -> None:
+        """What comes later is not told, nor does it have to be whole; the end itself is later."""
+        events = read(recording_plugin, recorded(ETHUSDT), kind)
+        start_ns, end_ns = events[len(events) // 4].ts_ns, events[len(events) // 2].ts_ns
+        wanted = [event for event in events if start_ns <= event.ts_ns < end_ns]
+        assert wanted == read(
+            recording_plugin, recorded(ETHUSDT), kind, start_ns=start_ns, end_ns=end_ns
+        )
+
+    def test_damage_behind_the_end_is_not_met(self, tmp_path: Path) -> None:
+        """A recording that was cut off is good for what comes before."""
+        path = tmp_path / "r.jsonl"
+        frame = '{"stream":"ethusdt@bookTicker","data":{"u":%d,"b":"1","B":"1","a":"2","A":"1"}}'
+        lines = [f"{T0 + n} {frame % n}" for n in range(50)]
+        path.write_text("\n".join([*lines, "damage", *lines]) + "\n")
+        assert 20 == len(read(recording_plugin, path, end_ns=T0 + 20))
+        assert [] == read(recording_plugin, path, end_ns=T0)
+        with pytest.raises(DataError, match="line 51"):
+            read(recording_plugin, path)
+
     def test_it_has_no_options(self, tmp_path: Path) -> None:
         """One that is written there was meant to do something."""
         with pytest.raises(DataError, match="a recording has no options, got duplicates"):

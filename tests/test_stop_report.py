@@ -28,6 +28,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "array of strings": (list,),
     "object": (dict,),
     "string or null": (str, type(None)),
+    "boolean or null": (bool, type(None)),
     "integer or null": (int, type(None)),
     "object or null": (dict, type(None)),
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.process.support import share
 from tests.stores import NAME, chained, is_chain, listing, open_sqlite, read_all
 from trade_runtime.errors import StoreDamaged, StoreError
 from trade_runtime.stores.sqlite.wal import INDEX_BYTES, read_index
@@ -98,15 +99,15 @@ async def test_a_crashed_journal_is_whole(crashed: Path) -> None:
     assert sorted(listing(crashed)) == [NAME, f"{NAME}.seal"]
 
 
-async def test_no_flipped_byte_after_a_crash_passes_for_something_else(
-    crashed: Path, tmp_path: Path
-) -> None:
-    """A dense sample of the log, the file and the index: what is read is what was acknowledged, or
+@pytest.mark.slow
+async def test_no_flipped_byte_after_a_crash_passes_for_something_else(crashed: Path) -> None:
+    """A sample of the log, the file and the index: what is read is what was acknowledged, or
     the damage is told, by the store or by the chain of digests. Never is a record missing in
     silence.
     """
     found = passed = 0
-    for name, step in ((f"{NAME}-wal", 17), (NAME, 7), (f"{NAME}-shm", 3)):
+    steps = {f"{NAME}-wal": share(137, 17), NAME: share(61, 7), f"{NAME}-shm": share(23, 3)}
+    for name, step in steps.items():
         path = crashed / name
         used = INDEX_BYTES * 4 if name.endswith("-shm") else path.stat().st_size
         for position in range(0, used, step):
@@ -123,7 +124,7 @@ async def test_no_flipped_byte_after_a_crash_passes_for_something_else(
             except StoreError:
                 found += 1
             flip(path, position, bits)
-    assert found > 500, "most bytes matter"
+    assert found > share(60, 500), "most bytes matter"
     assert passed, "some do not: space that nothing uses"
 
 

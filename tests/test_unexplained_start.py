@@ -116,6 +116,22 @@ def test_it_is_refused(tmp_path: Path, tamper: Callable[[World], str]) -> None:
     assert stops == world.resting(protective=True)
 
 
+def test_the_report_tells_what_the_journal_knows(tmp_path: Path) -> None:
+    """The position and its last stop-loss; that it is protected now, nobody has proven."""
+    world = World(tmp_path)
+    run(held, world)
+    (stop,) = world.resting(protective=True)
+    refused(world, an_order_that_was_never_intended(world))
+    (position,) = last_report(world)["positions"]
+    assert {
+        "strategy": "hand",
+        "instrument": ETH,
+        "quantity": "1",
+        "protected": None,
+        "stop_order": stop,
+    } == position
+
+
 def test_a_position_is_protected_before_the_exit(tmp_path: Path) -> None:
     """As far as the journal knows it, also where its stop-loss has gone."""
     world = World(tmp_path)

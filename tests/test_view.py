@@ -255,7 +255,14 @@ def test_the_summary_of_a_stop_that_left_something_names_it() -> None:
                     "quantity": "1.5",
                     "protected": False,
                     "stop_order": None,
-                }
+                },
+                {
+                    "strategy": "other",
+                    "instrument": "ETHUSDT.paper",
+                    "quantity": "2",
+                    "protected": None,
+                    "stop_order": "x-7",
+                },
             ],
             strategies=[{"name": "maker", "outcome": "failed", "detail": "ValueError: x"}],
             state={"flushed": True, "verified": False, "records": 5},
@@ -270,6 +277,7 @@ def test_the_summary_of_a_stop_that_left_something_names_it() -> None:
         "12 may be left open: x-0, x-1",
         "x-9 and 2 more",
         "maker 1.5 ETHUSDT.paper: NOT PROTECTED",
+        "other 2 ETHUSDT.paper: by the journal; its last stop-loss: x-7",
         "maker failed: ValueError: x",
         "flushed, NOT verified",
         "private-paper",

@@ -21,6 +21,7 @@ from trade_runtime.errors import (
 )
 from trade_runtime.lifecycle.ladder import Ladder
 from trade_runtime.lifecycle.report import OUTCOMES, StopReport, iso
+from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.prices import PriceManager
 from trade_runtime.managers.state import StateManager
 from trade_runtime.managers.strategies import StrategyHost
@@ -56,7 +57,13 @@ class Stopping(Protocol):
         """Whether the stop is over."""
 
 
-NO_ORDERS: Final = {"open_at_stop": 0, "cancelled": 0, "filled": 0, "left_open": []}
+NO_ORDERS: Final = {
+    "open_at_stop": 0,
+    "cancelled": 0,
+    "filled": 0,
+    "left_open": [],
+    "foreign": {"claimed": 0, "cancelled": 0, "left": []},
+}
 
 
 def exit_code(runtime: Stopping, *, forced: bool = False) -> int:
@@ -123,7 +130,7 @@ def latch(runtime: Stopping) -> dict[str, str] | None:
 def positions(runtime: Stopping) -> list[dict[str, Any]]:
     """Return every open position and its protection, as the report tells it."""
     if runtime.trading is None:
-        return []
+        return [] if runtime.state is None else known_positions(runtime.state.trading)
     return [
         {
             "strategy": cover.position.strategy,
@@ -134,6 +141,25 @@ def positions(runtime: Stopping) -> list[dict[str, Any]]:
         }
         for cover in runtime.trading.guard.covers()
     ]
+
+
+def known_positions(state: TradingState) -> list[dict[str, Any]]:
+    """Return what the journal alone knows, where a start failed before the venues agreed: of a
+    stop-loss it knows that it rested, and nobody knows whether it still does.
+    """
+    told = []
+    for position in state.ledger.open():
+        stops = state.stops(position.strategy, position.instrument)
+        told.append(
+            {
+                "strategy": position.strategy,
+                "instrument": position.instrument,
+                "quantity": text(position.quantity),
+                "protected": None,
+                "stop_order": stops[-1].id if stops else None,
+            }
+        )
+    return told
 
 
 def connections_left(runtime: Stopping) -> list[str]:

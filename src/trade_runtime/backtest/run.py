@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -62,7 +62,8 @@ class Backtest:
         settings: the configuration; its `[backtest]` names the history.
         strategies: to run instead of those that the settings name.
         plugins: to find venues and formats instead of the installed ones.
-        history: events to run over instead of what the settings name, in chunks and in order.
+        history: events to run over instead of what the settings name, in chunks and in order; all
+            of them, whatever `[backtest]` says of a start and an end.
 
     Raises:
         ConfigError: the configuration cannot be run over a history.
@@ -141,7 +142,8 @@ class Backtest:
         Raises:
             DataError: the history is not what it should be, or has nothing of the time that is
                 wanted.
-            ConfigError: a strategy needs what a backtest has not, or this backtest has run already.
+            ConfigError: a strategy needs what a backtest has not, this backtest has run already, or
+                the history it was given is of single events.
             EndlessInstant: a strategy never lets time go on.
         """
         if self._has_run:
@@ -150,9 +152,10 @@ class Backtest:
                 " another, with new strategies"
             )
         self._has_run = True
-        history = self._history
-        if history is None:
-            history = open_histories(self._settings, self._plugins)
+        if self._history is None:
+            history: Iterable[Sequence[MarketEvent]] = open_histories(self._settings, self._plugins)
+        else:
+            history = _chunks(self._history)
         self._engine.run(history, self._begin, self.on_chunk)
         if not self._engine.begun and self._history is None and self._engine.stop_reason is None:
             stretch = self._settings.backtest
@@ -286,6 +289,21 @@ def _kinds(settings: Settings, instruments: Iterable[InstrumentId]) -> dict[Inst
     for data in settings.backtest.data:
         kinds[data.instrument].add(data.kind)
     return {one: found or {"quotes"} for one, found in kinds.items()}
+
+
+def _chunks(history: Iterable[Sequence[MarketEvent]]) -> Iterator[Sequence[MarketEvent]]:
+    """Hand chunks on.
+
+    Raises:
+        ConfigError: an event stands in the place of one.
+    """
+    for chunk in history:
+        if isinstance(chunk, MarketEvent):
+            raise ConfigError(
+                "history: it is of chunks, sequences of events, and this one is of single events;"
+                " where a list holds them all, pass history=[events]"
+            )
+        yield chunk
 
 
 def _check_plain(strategies: Sequence[Strategy]) -> None:

@@ -83,6 +83,9 @@ def _positions(report: StopReport) -> list[Text]:
         )
         if position["protected"]:
             line.append(plain(f"protected by {position['stop_order']}"), style="green")
+        elif position["protected"] is None:
+            stop = position["stop_order"] or "none"
+            line.append(plain(f"by the journal; its last stop-loss: {stop}"), style="bold yellow")
         else:
             line.append("NOT PROTECTED", style="bold red")
         lines.append(line)

@@ -81,9 +81,9 @@ class Exchange:
         self._listener_ids = count()
         self._untold: list[Update] = []
         self._telling = False
-        self._history = History(self._orders)
+        self._history = History(self._orders, clock)
         self._ledger = Ledger(self._on_step)
-        self._paper = PaperExchange(NAME, self._ledger, clock, settings)
+        self._paper = PaperExchange(NAME, self._ledger, clock.base, settings)
         self.adopt(instruments)
 
     def adopt(self, instruments: Mapping[str, Instrument]) -> None:
@@ -121,7 +121,8 @@ class Exchange:
             updated_ns=now_ns,
         )
         self._open_ids[new.client_id] = self._last_ids[new.client_id] = order_id
-        self._paper.submit(_spec(order_id, new, self.instruments[new.symbol].id), refuse=refuse)
+        spec = _spec(order_id, new, self.instruments[new.symbol].id, self.clock.skew_ns)
+        self._paper.submit(spec, refuse=refuse)
         self._tell()
         order = self._orders[order_id]
         if order.status is ReportStatus.REJECTED:
@@ -208,7 +209,7 @@ class Exchange:
 
     def expire(self) -> None:
         """End every order whose date has come."""
-        self._paper.expire(self.clock.now_ns())
+        self._paper.expire(self.clock.base.now_ns())
         self._tell()
 
     # --- queries -------------------------------------------------------------------------------
@@ -357,7 +358,7 @@ def _name(order_id: int) -> ClientOrderId:
     return ClientOrderId(str(order_id))
 
 
-def _spec(order_id: int, new: NewOrder, instrument: InstrumentId) -> OrderSpec:
+def _spec(order_id: int, new: NewOrder, instrument: InstrumentId, skew_ns: int) -> OrderSpec:
     return OrderSpec(
         _name(order_id),
         StrategyName(""),
@@ -370,7 +371,7 @@ def _spec(order_id: int, new: NewOrder, instrument: InstrumentId) -> OrderSpec:
         new.tif,
         new.post_only,
         new.reduce_only,
-        expire_ns=new.expire_ns,
+        expire_ns=new.expire_ns and new.expire_ns - skew_ns,
         trail=new.trail,
         oco=new.group,
     )

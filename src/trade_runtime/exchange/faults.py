@@ -32,6 +32,7 @@ KINDS: Final = {
     "cut_sockets": "SECS: all WebSockets are cut so often; without it once, now",
     "silent_socket": "WebSockets stay open, and nothing comes: no events, answers or pongs",
     "clock_skew": "MS: the exchange's clock is ahead by so much; below 0 behind",
+    "server_shutdown": "SECS: WebSockets are told that the server ends, and closed so much later",
     "maintenance": "SECS: WebSockets are closed and requests answered with 503 for so long",
 }
 """Every fault, and what it does."""
@@ -46,7 +47,13 @@ SOON_SECS: Final = 2.0
 """Within this an event that is to come after the next one comes by itself, where none follows."""
 
 _OPTIONS: Final = ("p", "count", "on", "after", "for")
-_NEEDS_VALUE: Final = ("slow_answers", "delay_events", "clock_skew", "maintenance")
+_NEEDS_VALUE: Final = (
+    "slow_answers",
+    "delay_events",
+    "clock_skew",
+    "maintenance",
+    "server_shutdown",
+)
 _TEXT_VALUE: Final = ("reject_orders",)
 
 

@@ -29,6 +29,12 @@ SOCKET_LIFE_SECS = 86_400.0
 class Cuttable(Protocol):
     """A WebSocket that the floor can end."""
 
+    def warn(self) -> None:
+        """Tell the client that the server is about to end, where the venue has a word for it."""
+
+    def leave(self, code: int = 1000, reason: str = "") -> None:
+        """Close it politely."""
+
     def cut(self) -> None:
         """End it at once, without a goodbye."""
 
@@ -70,6 +76,11 @@ class Floor:
         for one in cut:
             one.cut()
         return len(cut)
+
+    def close_sockets(self, reason: str) -> None:
+        """Close every WebSocket politely."""
+        for one in list(self.sockets):
+            one.leave(1001, reason)
 
 
 class Face(Protocol):

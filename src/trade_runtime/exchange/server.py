@@ -128,8 +128,25 @@ async def _cut_sockets(floor: Floor) -> None:
 async def _close_for_maintenance(floor: Floor) -> None:
     while True:
         if floor.faults.holding("maintenance") is not None:
-            floor.cut_sockets()
+            floor.close_sockets("maintenance")
         await _until_changed(floor.faults, "maintenance")
+
+
+async def _shut_down(floor: Floor) -> None:
+    """Announce a shutdown of the server, and close its WebSockets; it is there again at once."""
+    while True:
+        fault = floor.faults.holding("server_shutdown")
+        if fault is None:
+            await _until_changed(floor.faults, "server_shutdown")
+            continue
+        floor.faults.strikes("server_shutdown")
+        ending = list(floor.sockets)
+        for socket in ending:
+            socket.warn()
+        await trio.sleep(fault.value or 0)
+        for socket in ending:
+            socket.leave(1001, "the server ends")
+        floor.faults.clear("server_shutdown")
 
 
 async def _expire(floor: Floor) -> None:
@@ -183,6 +200,7 @@ async def serve_exchange(
             partial(_keep_skew, floor),
             partial(_cut_sockets, floor),
             partial(_close_for_maintenance, floor),
+            partial(_shut_down, floor),
             partial(_expire, floor),
             partial(trio.serve_listeners, server.serve, listeners),
         )

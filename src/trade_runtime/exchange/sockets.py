@@ -40,13 +40,23 @@ class Socket:
         floor: what it is served on.
         request: what it was opened with.
         pings: the server pings.
+        farewell: makes the event that says that the server is about to end.
     """
 
-    def __init__(self, wire: Wire, floor: Floor, request: Request, *, pings: bool = True) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        floor: Floor,
+        request: Request,
+        *,
+        pings: bool = True,
+        farewell: Callable[[], bytes] | None = None,
+    ) -> None:
         self._wire = wire
         self._floor = floor
         self._request = request
         self._pings = pings
+        self._farewell = farewell
         self._queue: deque[tuple[float, bytes]] = deque()
         self._held: bytes | None = None
         self._held_until = math.inf
@@ -82,6 +92,11 @@ class Socket:
     def reply(self, message: bytes) -> None:
         """Have an answer sent."""
         self._put(text_frame(message))
+
+    def warn(self) -> None:
+        """Tell the client that the server is about to end, where the venue has a word for it."""
+        if self._farewell is not None:
+            self._put(text_frame(self._farewell()))
 
     def leave(self, code: int = 1000, reason: str = "") -> None:
         """Have the socket closed politely, once what waits is sent."""

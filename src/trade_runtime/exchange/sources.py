@@ -21,13 +21,16 @@ from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.protocols import Clock, Environment, Log
-from trade_runtime.venues.binance.book_sync import DepthSnapshot
+from trade_runtime.venues.binance.book_sync import DepthEvent, DepthSnapshot
 from trade_runtime.venues.binance.streams import Decode, StreamDecoder
 from trade_runtime.venues.binance_spot.recording import Recording
 from trade_runtime.venues.synthetic.settings import SyntheticSettings
 from trade_runtime.venues.synthetic.source import SyntheticData
 
 ROWS_PER_CHECKPOINT: Final = 200
+
+MAX_EARLY: Final = 1_000
+"""Changes of a recorded book that wait for its snapshot; with more there is taken to be none."""
 
 BOOK_LEVELS: Final = 20
 """Prices on each side of a made-up book."""
@@ -113,6 +116,8 @@ class Recorded:
         instruments = {symbol: InstrumentId(f"{symbol}.{NAME}") for symbol in symbols}
         self._decoder = StreamDecoder(streams, instruments)
         self._known: Mapping[str, InstrumentId] = instruments
+        self._early: dict[str, list[DepthEvent]] = {symbol: [] for symbol in instruments}
+        """Changes of a book that came before its first snapshot."""
         self._running = trio.Event()
         self._running.set()
 
@@ -135,8 +140,7 @@ class Recorded:
             if not row.stream:
                 symbol = row.symbol or last_symbol
                 if symbol in self._known:
-                    snapshot = self._decode_snapshot(row.body)
-                    market.reset(symbol, snapshot.last_id, snapshot.bids, snapshot.asks)
+                    self._begin(market, symbol, self._decode_snapshot(row.body))
                 continue
             last_symbol = row.stream.partition("@")[0].upper()
             with suppress(VenueError):  # a recorded frame that the decoder does not take
@@ -150,9 +154,28 @@ class Recorded:
             market.on_quote(event)
         elif isinstance(event, Trade):
             market.on_trade(msgspec.structs.replace(event, ts_ns=now_ns))
-        elif event is not None and event.last_id > market.tapes[symbol].last_id:
+        elif event is not None:
+            early = self._early.get(symbol)
+            if early is not None and len(early) < MAX_EARLY:
+                early.append(event)  # the recorder's snapshot may be older than this
+                return
+            self._change(market, symbol, event)
+
+    def _begin(self, market: Market, symbol: str, snapshot: DepthSnapshot) -> None:
+        """Begin a book with a recorded snapshot, and let the changes follow that it has not."""
+        market.reset(symbol, snapshot.last_id, snapshot.bids, snapshot.asks)
+        for event in self._early.pop(symbol, ()):
+            self._change(market, symbol, event)
+
+    def _change(self, market: Market, symbol: str, event: DepthEvent) -> None:
+        if event.last_id > market.tapes[symbol].last_id:
             market.change(
-                symbol, now_ns, event.first_id, event.last_id, tuple(event.bids), tuple(event.asks)
+                symbol,
+                self._clock.now_ns(),
+                event.first_id,
+                event.last_id,
+                tuple(event.bids),
+                tuple(event.asks),
             )
 
     def move(self, symbol: str, price: Decimal) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from trade_runtime.exchange.clock import ExchangeClock
 from trade_runtime.exchange.views import Change, Execution, Order, Update, What, Why
 from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import symbol_of
@@ -66,9 +67,11 @@ class History:
 
     Args:
         orders: by the exchange's id; changed in place.
+        clock: the exchange's. The core keeps true time; what is told is what this clock says.
     """
 
-    def __init__(self, orders: MutableMapping[int, Order]) -> None:
+    def __init__(self, orders: MutableMapping[int, Order], clock: ExchangeClock) -> None:
+        self._clock = clock
         self._orders = orders
         self.ending: dict[int, tuple[str, bool]] = {}
         """Orders that are being cancelled: why, and whether they are said to have expired."""
@@ -79,8 +82,10 @@ class History:
         changes: list[Change] = []
         lines: list[dict[str, Any]] = []
         ts_ns = 0
-        for row in step.history:
-            ts_ns = row.ts_ns
+        skew_ns = self._clock.skew_ns
+        for told in step.history:
+            ts_ns = told.ts_ns + skew_ns
+            row = attrs.evolve(told, ts_ns=ts_ns)
             order = self._orders.get(int(row.client_order_id or 0))
             if order is not None and str(row.detail.get("by", "")).startswith(_IN_GROUP):
                 continue  # venues end the others of a group, which is told when it is done
@@ -108,7 +113,7 @@ class History:
         self, order: Order, row: HistoryRow, fill: Fill | None
     ) -> tuple[Order, Execution | None]:
         if fill is not None:
-            return _filled(order, fill)
+            return _filled(order, fill, row.ts_ns)
         detail = row.detail
         if row.event == "trigger":
             return attrs.evolve(order, triggered=True, updated_ns=row.ts_ns), None
@@ -140,7 +145,7 @@ def _amended(order: Order, row: HistoryRow) -> Order:
     )
 
 
-def _filled(order: Order, fill: Fill) -> tuple[Order, Execution]:
+def _filled(order: Order, fill: Fill, ts_ns: int) -> tuple[Order, Execution]:
     filled = order.filled + fill.quantity
     status = ReportStatus.FILLED if filled >= order.quantity else ReportStatus.OPEN
     after = attrs.evolve(
@@ -148,7 +153,7 @@ def _filled(order: Order, fill: Fill) -> tuple[Order, Execution]:
         filled=filled,
         cost=order.cost + fill.quantity * fill.price * fill.multiplier,
         status=status,
-        updated_ns=fill.ts_ns,
+        updated_ns=ts_ns,
     )
     execution = Execution(
         int(fill.trade_id),
@@ -161,7 +166,7 @@ def _filled(order: Order, fill: Fill) -> tuple[Order, Execution]:
         fill.fee,
         str(fill.fee_currency),
         fill.maker,
-        fill.ts_ns,
+        ts_ns,
     )
     return after, execution
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, ClassVar
 
-from trade_runtime.machines import accounts, amends, by_hand
+from trade_runtime.machines import accounts, amends, by_hand, claims
 from trade_runtime.machines.exposure import Exposure
 from trade_runtime.machines.images import PositionImage, StateImage
 from trade_runtime.machines.ledger import Ledger, Position
@@ -355,7 +355,7 @@ class TradingState:
 
     def never_intended(self, order_id: ClientOrderId) -> bool:
         """Whether an id of ours is of an order that the journal never had an intent of."""
-        return int(order_id.rpartition("-")[2], 36) > self.intents
+        return order_id not in self.orders and int(order_id.rpartition("-")[2], 36) > self.intents
 
     def knows_fill(self, fill: Fill) -> bool:
         """Whether a fill was booked: by its order, or because its order is settled and gone.
@@ -392,6 +392,7 @@ class TradingState:
         StrategyStopped: _told,
         **by_hand.HANDLERS,
         **accounts.HANDLERS,
+        **claims.HANDLERS,
         RuntimeStopped: _stopped,
         InstrumentListed: _listed,
         ProfitMarked: _marked,

@@ -28,7 +28,7 @@ from trade_runtime.model.ids import (
     venue_of,
 )
 from trade_runtime.model.orders import ZERO, OrderReport, OrderSpec, ReportStatus
-from trade_runtime.model.records import JournalEvent, PositionAdjusted
+from trade_runtime.model.records import JournalEvent, OrderClaimed, PositionAdjusted
 from trade_runtime.protocols import Clock, Store, TellsPositions, Venue
 from trade_runtime.settings import Settings
 
@@ -59,12 +59,14 @@ class Past:
     Attributes:
         fills: with their strategies; and what was adjusted for a fill, by its id.
         intents: by id.
+        before_claim: fills that orders of others had before the journal took them over.
         since_ns: from here on every fill of ours is in `fills`; 0 where none was removed.
     """
 
     fills: dict[FillKey, tuple[StrategyName, Fill]] = attrs.field(factory=dict)
     adjusted: set[FillKey] = attrs.field(factory=set)
     intents: dict[ClientOrderId, OrderSpec] = attrs.field(factory=dict)
+    before_claim: set[FillKey] = attrs.field(factory=set)
     since_ns: int = 0
 
     @classmethod
@@ -84,6 +86,9 @@ class Past:
         """Take an event of the journal."""
         if isinstance(event, OrderSpec):
             self.intents[event.client_order_id] = event
+        elif isinstance(event, OrderClaimed):
+            self.intents[event.spec.client_order_id] = event.spec
+            self.before_claim.update((event.spec.instrument, one) for one in event.trade_ids)
         elif isinstance(event, Fill):
             intent = self.intents.get(event.client_order_id)
             strategy = StrategyName("") if intent is None else intent.strategy
@@ -127,7 +132,7 @@ class Finder:
         if scope.cancelled_caught:
             raise VenueError(f"venue {self._name!r} gave no answer within {QUERY_TIMEOUT_SECS} s")
         self._last = {fill.instrument: fill for fill in told}
-        ours = [fill for fill in told if self._trading.is_ours(fill.client_order_id)]
+        ours = [fill for fill in told if self._ours(fill)]
         found = [*self._orders(resting)]
         missing = self._missing(ours)
         alone = self._alone(told)
@@ -140,9 +145,16 @@ class Finder:
             ]:
                 change = sign * fill.change
                 changes[fill.instrument] = changes.get(fill.instrument, ZERO) + change
-            others = [f for f in told if not self._trading.is_ours(f.client_order_id)]
+            others = [fill for fill in told if not self._ours(fill)]
             found += self._positions(held, others, changes)
         return found
+
+    def _ours(self, fill: Fill) -> bool:
+        """Whether a fill is to be booked: of our order, or of one that was taken over before."""
+        key = fill.instrument, fill.trade_id
+        if key in self._past.before_claim:
+            return False
+        return key in self._past.fills or self._trading.is_ours(fill.client_order_id)
 
     # --- orders
 

@@ -13,6 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from trade_runtime.errors import OrderRefused, VenueDown
+from trade_runtime.machines.claims import placed
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.risk import RiskGate
 from trade_runtime.managers.outcomes import Journal
@@ -122,7 +123,7 @@ class Dispatch(Steering):
     def send_cancel(self, order: Order) -> None:
         """Send a cancel, again if need be."""
         try:
-            self.venues.trading_in(order.instrument).cancel(order.spec)
+            self.venues.trading_in(order.instrument).cancel(placed(order))
         except VenueDown as error:
             log.warning("Cancel not sent", order=order.id, error=str(error))
         self._expect_cancel(order)
@@ -144,7 +145,7 @@ class Dispatch(Steering):
         assert isinstance(venue, CancelsAll)
         self.swept.add(orders[0].instrument)
         try:
-            venue.cancel_all(orders[0].spec)
+            venue.cancel_all(placed(orders[0]))
         except VenueDown as error:
             log.warning("Cancel not sent", orders=len(orders), error=str(error))
 

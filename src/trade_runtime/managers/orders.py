@@ -34,6 +34,7 @@ from trade_runtime.model.instrument import Instrument, exact
 from trade_runtime.model.orders import OrderSpec, OrderType, Side, TimeInForce
 from trade_runtime.model.records import (
     AmendRequested,
+    OrderClaimed,
     OrderReleased,
     StrategyStopped,
     TradingHalted,
@@ -313,6 +314,10 @@ class OrderManager(Dispatch):
             raise OrderRefused(
                 reason, f"{kind} to {spec.side} {spec.quantity} would go beyond the open {position}"
             )
+
+    def claim(self, event: OrderClaimed) -> None:
+        """Take an order of others over: from here on it is one of `foreign`."""
+        self._state.record(event, urgent=True)
 
     def halt(self, reason: str) -> None:
         """Close the gate: from here only cancels and protective orders leave."""

@@ -15,9 +15,12 @@ import structlog
 import trio
 
 from trade_runtime.errors import VenueError
+from trade_runtime.machines.claims import placed
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.managers.account import FILL_LOOKBACK_NS, Account, ask, stranger
+from trade_runtime.managers.foreign import ForeignKeeper
 from trade_runtime.managers.orders import OrderManager
+from trade_runtime.managers.venue_tables import ForeignOrders
 from trade_runtime.model.events import (
     AmendRejected,
     Fill,
@@ -54,6 +57,7 @@ class Reconciler:
         orders: where what it says goes.
         settings: how often.
         clock: for events that a query brings.
+        policy: what becomes of orders of others.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Reconciler:
         orders: OrderManager,
         settings: OrderSettings,
         clock: Clock,
+        policy: ForeignOrders = "leave",
     ) -> None:
         self.ready = trio.Event()
         """Once since the start, nothing was in doubt: they agree, or it is known where not."""
@@ -71,6 +76,8 @@ class Reconciler:
         """Why it is not safe to trade: what the venue said at the start, and nothing explains."""
         self.foreign: dict[str, OrderReport] = {}
         """Orders on this account that are not ours, as of the last reconcile."""
+        self.keeper = ForeignKeeper(name, venue, orders, clock, policy)
+        """Sees to them."""
         self.repeats = True
         """A cancel of what still rests is sent again; false while somebody else sees to it."""
         self._name = name
@@ -174,7 +181,7 @@ class Reconciler:
         """
         await self._book_fills()
         reports = await self._query(self._venue.open_orders)
-        ours, known = [], self.foreign
+        ours: list[OrderReport] = []
         self.foreign = {}
         trading = self._orders.trading
         lacking = False
@@ -189,14 +196,11 @@ class Reconciler:
             else:
                 ours.append(report)
                 self._unclaimed(report)
-        if new := sorted(self.foreign.keys() - known.keys()):
-            log.warning(
-                "Orders of others rest on this account, and are left alone",
-                venue=self._name,
-                orders=len(new),
-                first=new[0],
-            )
-        if lacking:
+        taken = await self.keeper.see_to(self.foreign)
+        for report in taken:
+            del self.foreign[report.client_order_id]
+        ours += taken
+        if lacking or taken:
             await self._book_fills()
         resting = {report.client_order_id for report in reports}
         absent = [
@@ -218,7 +222,7 @@ class Reconciler:
         for order in orders:
             if order.is_live or (order.closed_filled is None and not order.settled):
                 asked_at = trio.current_time()
-                report = await self._query(partial(self._venue.order, order.spec))
+                report = await self._query(partial(self._venue.order, placed(order)))
                 if report is None:
                     self._absent(order, asked_at)
                 else:

@@ -29,7 +29,7 @@ from trade_runtime.managers.view import InstrumentView
 from trade_runtime.managers.warmup import warm_up
 from trade_runtime.model.bars import BarPlan
 from trade_runtime.model.events import Fill
-from trade_runtime.model.ids import InstrumentId, StrategyName
+from trade_runtime.model.ids import FOREIGN, InstrumentId, StrategyName
 from trade_runtime.model.market import Quote
 from trade_runtime.protocols import Clock
 from trade_runtime.strategy import Strategy
@@ -299,13 +299,15 @@ def check_strategies(strategies: Sequence[Strategy]) -> None:
     """Refuse strategies that could not be run.
 
     Raises:
-        ConfigError: two of one name, a plain handler that is async, or one that saves what it
-            never loads.
+        ConfigError: two of one name, a name that is taken, a plain handler that is async, or one
+            that saves what it never loads.
     """
     names: set[StrategyName] = set()
     for strategy in strategies:
         if strategy.name in names:
             raise ConfigError(f"two strategies are named {strategy.name!r}: give each its own name")
+        if strategy.name == FOREIGN:
+            raise ConfigError(f"no strategy is named {FOREIGN!r}: it owns orders of others")
         names.add(strategy.name)
         for handler in PLAIN_HANDLERS:
             if inspect.iscoroutinefunction(getattr(strategy, handler)):

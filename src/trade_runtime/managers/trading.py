@@ -79,6 +79,17 @@ class Trading:
             "cancelled": ended - filled,
             "filled": filled,
             "left_open": left,
+            "foreign": self._foreign(),
+        }
+
+    def _foreign(self) -> dict[str, Any]:
+        """Return what became of orders of others, as the report tells it."""
+        keepers = [reconciler.keeper for reconciler in self.reconcilers.values()]
+        left = [i for reconciler in self.reconcilers.values() for i in reconciler.foreign]
+        return {
+            "claimed": sum(keeper.claimed for keeper in keepers),
+            "cancelled": sum(keeper.cancelled for keeper in keepers),
+            "left": sorted(left),
         }
 
     async def recovered(self) -> None:
@@ -263,7 +274,13 @@ async def open_orders(
     watch = RiskWatch(settings.risk, orders, prices, state, env.clock)
     reconcilers = {
         name: Reconciler(
-            name, venue, Account(name, venue, state, env.clock), orders, settings.orders, env.clock
+            name,
+            venue,
+            Account(name, venue, state, env.clock),
+            orders,
+            settings.orders,
+            env.clock,
+            venues.configs[name].foreign_orders,
         )
         for name, venue in venues.trading.items()
     }

@@ -28,7 +28,7 @@ STAND_IN: Final = "paper"
 """The kind of venue that takes the orders of a table that is not live, and the key of its own
 options in that table."""
 
-FOREIGN: Final = "foreign_orders"
+FOREIGN_KEY: Final = "foreign_orders"
 
 ForeignOrders = Literal["leave", "claim", "cancel"]
 """What becomes of orders on the account that are not of this journal."""
@@ -113,7 +113,7 @@ def read_venue(
             f"venues.{name}.kind: no venue of kind {table.kind!r}{suggest(table.kind, plugins)}"
         )
     own = fields_by_key(plugin.settings)
-    core = {key for key in (FOREIGN, *([STAND_IN] if plugin.live else [])) if key not in own}
+    core = {key for key in (FOREIGN_KEY, *([STAND_IN] if plugin.live else [])) if key not in own}
     foreign = _foreign_orders(settings, name, table.options)
     venue = VenueName(name)
     if plugin.live is None:
@@ -133,11 +133,11 @@ def read_venue(
 
 
 def _foreign_orders(settings: Settings, name: str, options: Mapping[str, Any]) -> ForeignOrders:
-    found: ForeignOrders = options.get(FOREIGN, "leave")
+    found: ForeignOrders = options.get(FOREIGN_KEY, "leave")
     known = get_args(ForeignOrders)
     if found not in known:
         text = f"expected one of {', '.join(f'{one!r}' for one in known)}".replace("'", '"')
-        raise_problems([Problem(child(child("venues", name), FOREIGN), text)], settings.source)
+        raise_problems([Problem(child(child("venues", name), FOREIGN_KEY), text)], settings.source)
     return found
 
 

@@ -14,6 +14,9 @@ InstrumentId = NewType("InstrumentId", str)
 StrategyName = NewType("StrategyName", str)
 """The `name` of a `[[strategies]]` table; unique in a runtime."""
 
+FOREIGN = StrategyName("foreign")
+"""Whose orders of others are, once a runtime took them over. No strategy has this name."""
+
 Currency = NewType("Currency", str)
 
 ClientOrderId = NewType("ClientOrderId", str)

@@ -23,6 +23,7 @@ from trade_runtime.model.ids import (
     StrategyName,
     TradeId,
     VenueName,
+    VenueOrderId,
 )
 from trade_runtime.model.orders import OrderSpec
 
@@ -246,6 +247,24 @@ class OthersHold(msgspec.Struct, frozen=True, gc=False):
     ts_ns: int
 
 
+class OrderClaimed(msgspec.Struct, frozen=True, gc=False):
+    """An order of others was taken over, as the configuration says.
+
+    Attributes:
+        spec: what rests, under the id that it was given elsewhere; of the strategy `foreign`.
+        venue_order_id: the venue's own id of it.
+        filled: what it had filled before; that is not ours.
+        trade_ids: of the fills before.
+        ts_ns: when, by our clock.
+    """
+
+    spec: OrderSpec
+    venue_order_id: VenueOrderId
+    filled: Decimal
+    trade_ids: list[TradeId]
+    ts_ns: int
+
+
 class VenueUsed(msgspec.Struct, frozen=True, gc=False):
     """Where the orders of a `[venues.NAME]` table of a real exchange go, for this whole journal.
 
@@ -293,6 +312,7 @@ JournalEvent = (
     | BalancesTold
     | OthersHold
     | VenueUsed
+    | OrderClaimed
     | RuntimeStopped
 )
 
@@ -324,6 +344,7 @@ KINDS: dict[type, str] = {
     BalancesTold: "balances",
     OthersHold: "others",
     VenueUsed: "venue",
+    OrderClaimed: "claimed",
     RuntimeStopped: "stop",
 }
 """The `kind` of a journal record by the class of its payload."""

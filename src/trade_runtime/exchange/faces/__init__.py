@@ -14,6 +14,7 @@ from trade_runtime.spelling import suggest
 
 FACES: Final[dict[str, str]] = {
     "binance_spot": "trade_runtime.exchange.faces.binance_spot",
+    "binance_usdm": "trade_runtime.exchange.faces.binance_usdm",
     "kraken_spot": "trade_runtime.exchange.faces.kraken_spot",
 }
 """The module of each kind; it has a `KIND`."""

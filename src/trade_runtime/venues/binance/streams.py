@@ -12,7 +12,7 @@ Quotes and trades carry floats, levels of the book `Decimal`, both from the text
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -24,6 +24,13 @@ from trade_runtime.venues.binance.book_sync import DepthEvent
 from trade_runtime.venues.wire.payload import excerpt
 
 NS_PER_MS: Final = 1_000_000
+
+MAX_MS: Final = 4_102_444_800_000
+"""The latest time that is one (the year 2100); a later one makes no sense, and overflows what keeps
+it."""
+
+Ms = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
+"""Milliseconds since the Unix epoch, on the wire."""
 
 Event = Quote | Trade | DepthEvent
 
@@ -50,7 +57,7 @@ class _BookTicker(msgspec.Struct, gc=False):
     bid_size: float = msgspec.field(name="B")
     ask: float = msgspec.field(name="a")
     ask_size: float = msgspec.field(name="A")
-    time_ms: int = msgspec.field(name="T", default=0)
+    time_ms: Ms = msgspec.field(name="T", default=0)
 
 
 # Binance writes prices and quantities as strings; `strict=False` reads those as floats.

@@ -35,7 +35,7 @@ class _Reader:
         self._symbol = symbol_of(query.instrument)
         self._decoder = StreamDecoder(STREAMS, {self._symbol: query.instrument})
         self._sync = BookSync(query.instrument)
-        self._now_ns = 0
+        self.now_ns = 0
 
     def events(self, row: Row) -> list[MarketEvent]:
         """Return what a row tells that is wanted.
@@ -44,19 +44,19 @@ class _Reader:
             VenueError: it makes no sense.
             DataError: a change of the book is missing.
         """
-        self._now_ns = max(self._now_ns, row.at_ns)
+        self.now_ns = max(self.now_ns, row.at_ns)
         kind = self._query.kind
         if not row.stream:
             if kind != "book" or row.symbol not in ("", self._symbol):
                 return []
-            return self._told(self._sync.on_snapshot(decode_snapshot(row.body), self._now_ns))
-        event = self._decoder.decode(row.body, self._now_ns)
+            return self._told(self._sync.on_snapshot(decode_snapshot(row.body), self.now_ns))
+        event = self._decoder.decode(row.body, self.now_ns)
         if isinstance(event, DepthEvent):
             return self._told(self._sync.on_event(event)) if kind == "book" else []
         if (kind == "quotes" and isinstance(event, Quote)) or (
             kind == "trades" and isinstance(event, Trade)
         ):
-            return [replace(event, ts_ns=self._now_ns)]
+            return [replace(event, ts_ns=self.now_ns)]
         return []
 
     def _told(self, outputs: Sequence[Output]) -> list[MarketEvent]:
@@ -64,7 +64,7 @@ class _Reader:
         for output in outputs:
             if isinstance(output, BookLost):
                 raise VenueError("a change of the book is missing before it")
-            events.append(replace(output, ts_ns=self._now_ns))
+            events.append(replace(output, ts_ns=self.now_ns))
         return events
 
 
@@ -88,7 +88,11 @@ def read_recording(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
             except VenueError as error:
                 raise DataError(f"{query.path}: line {row.number}: {error}") from None
             found = found or bool(events)
-            chunk += [event for event in events if _within(query, event.ts_ns)]
+            if query.end_ns is not None and reader.now_ns >= query.end_ns:
+                found = True  # as far as it was read
+                break  # its time never goes back: nothing that is wanted follows
+            if query.start_ns is None or reader.now_ns >= query.start_ns:
+                chunk += events
             if len(chunk) >= CHUNK_EVENTS:
                 yield chunk
                 chunk = []
@@ -101,12 +105,6 @@ def read_recording(query: HistoryQuery) -> Iterator[Sequence[MarketEvent]]:
             f"{query.path}: has no {query.kind} of {symbol_of(query.instrument)};"
             " name what it recorded"
         )
-
-
-def _within(query: HistoryQuery, ts_ns: int) -> bool:
-    return (query.start_ns is None or ts_ns >= query.start_ns) and (
-        query.end_ns is None or ts_ns < query.end_ns
-    )
 
 
 plugin = HistoryPlugin(

@@ -27,7 +27,7 @@ from trade_runtime.model.orders import OrderReport
 from trade_runtime.protocols import Placed
 from trade_runtime.venues.binance.answers import BINANCE, Code, RestRefused
 from trade_runtime.venues.binance.rest import Rest
-from trade_runtime.venues.binance.streams import NS_PER_MS
+from trade_runtime.venues.binance.streams import NS_PER_MS, Ms
 from trade_runtime.venues.binance_usdm import orders
 from trade_runtime.venues.binance_usdm.twins import Twins
 
@@ -53,7 +53,7 @@ class _Trade(msgspec.Struct):
     qty: Decimal
     commission: Decimal
     commissionAsset: str  # noqa: N815
-    time: int
+    time: Ms
     maker: bool = False
 
 

@@ -18,11 +18,11 @@ from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import Side
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.book_sync import DepthEvent, DepthSnapshot, Levels
-from trade_runtime.venues.binance.streams import NS_PER_MS, Decode, decode_quote
+from trade_runtime.venues.binance.streams import NS_PER_MS, Decode, Ms, decode_quote
 
 
 class _Depth(msgspec.Struct):
-    time_ms: int = msgspec.field(name="T")
+    time_ms: Ms = msgspec.field(name="T")
     first_id: int = msgspec.field(name="U")
     last_id: int = msgspec.field(name="u")
     previous_id: int = msgspec.field(name="pu")
@@ -34,7 +34,7 @@ class _AggTrade(msgspec.Struct, gc=False):
     trade_id: int = msgspec.field(name="a")
     price: float = msgspec.field(name="p")
     quantity: float = msgspec.field(name="q")
-    time_ms: int = msgspec.field(name="T")
+    time_ms: Ms = msgspec.field(name="T")
     buyer_is_maker: bool = msgspec.field(name="m")
 
 
@@ -50,7 +50,7 @@ class _Ticker(msgspec.Struct):
     bidQty: float  # noqa: N815
     askPrice: float  # noqa: N815
     askQty: float  # noqa: N815
-    time: int = 0
+    time: Ms = 0
 
 
 _depth = msgspec.json.Decoder(_Depth)
@@ -69,7 +69,7 @@ def decode_depth(payload: msgspec.Raw, instrument: InstrumentId, _: int) -> Dept
     raw = BINANCE.decode(_depth, payload, "depthUpdate")
     BINANCE.check_levels("depthUpdate", raw.bids)
     BINANCE.check_levels("depthUpdate", raw.asks)
-    if not raw.previous_id < raw.first_id <= raw.last_id:
+    if raw.first_id > raw.last_id or raw.previous_id >= raw.last_id:
         raise VenueError(
             "Binance sent a depthUpdate whose ids do not grow:"
             f" pu {raw.previous_id}, U {raw.first_id}, u {raw.last_id}"

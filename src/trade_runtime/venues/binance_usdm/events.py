@@ -29,7 +29,7 @@ from trade_runtime.model.ids import ClientOrderId, Currency, TradeId, VenueName,
 from trade_runtime.model.orders import ZERO, ReportStatus
 from trade_runtime.protocols.world import Log
 from trade_runtime.venues.binance.answers import BINANCE
-from trade_runtime.venues.binance.streams import NS_PER_MS
+from trade_runtime.venues.binance.streams import NS_PER_MS, Ms
 from trade_runtime.venues.binance_usdm.orders import (
     algo_status_of,
     checked,
@@ -68,7 +68,7 @@ class _Order(msgspec.Struct):
     last_price: Decimal = msgspec.field(name="L", default=ZERO)
     fee: Decimal | None = msgspec.field(name="n", default=None)
     fee_asset: str | None = msgspec.field(name="N", default=None)
-    time_ms: int = msgspec.field(name="T", default=0)
+    time_ms: Ms = msgspec.field(name="T", default=0)
     trade_id: int = msgspec.field(name="t", default=0)
     maker: bool = msgspec.field(name="m", default=False)
 
@@ -86,7 +86,7 @@ class _OrderUpdate(msgspec.Struct):
 
 
 class _AlgoUpdate(msgspec.Struct):
-    time_ms: int = msgspec.field(name="T")
+    time_ms: Ms = msgspec.field(name="T")
     algo: _Algo = msgspec.field(name="o")
 
 

@@ -32,7 +32,7 @@ from trade_runtime.model.orders import (
     TimeInForce,
 )
 from trade_runtime.venues.binance.answers import BINANCE
-from trade_runtime.venues.binance.streams import NS_PER_MS
+from trade_runtime.venues.binance.streams import NS_PER_MS, Ms
 from trade_runtime.venues.binance_usdm.twins import Twins
 
 
@@ -99,7 +99,7 @@ class Order(msgspec.Struct):
     price: Decimal = ZERO
     stopPrice: Decimal = ZERO  # noqa: N815
     origType: str = ""  # noqa: N815
-    updateTime: int = 0  # noqa: N815
+    updateTime: Ms = 0  # noqa: N815
 
 
 class Algo(msgspec.Struct):
@@ -117,7 +117,7 @@ class Algo(msgspec.Struct):
     actualQty: str | float | None = None  # noqa: N815
     triggerPrice: str | float | None = None  # noqa: N815
     price: str | float | None = None
-    updateTime: int = 0  # noqa: N815
+    updateTime: Ms = 0  # noqa: N815
 
     @property
     def actual_id(self) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 import trio
 
 from trade_runtime.exchange.faces.binance.auth import Verifier
@@ -89,8 +90,9 @@ class SpotFace:
 
     async def socket(self, request: Request, wire: Wire) -> Answer | None:
         """Serve the WebSocket API or market streams."""
-        socket = Socket(wire, self._floor, request)
-        if request.path in API_PATHS:
+        api = request.path in API_PATHS
+        socket = Socket(wire, self._floor, request, farewell=lambda: self._farewell(api=api))
+        if api:
             session = ApiSession(
                 self._calls, socket, lambda update: events_of(self._floor.exchange, update)
             )
@@ -104,3 +106,7 @@ class SpotFace:
         with self._floor.market.listening(streams):
             await socket.run(streams.on_message)
         return None
+
+    def _farewell(self, *, api: bool) -> bytes:
+        event = {"e": "serverShutdown", "E": self._floor.clock.now_ms()}
+        return msgspec.json.encode({"event": event} if api else event)
