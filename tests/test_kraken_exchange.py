@@ -91,7 +91,7 @@ class World:
                 self.events._move()
             if not self.reconnects:
                 return
-            await trio.sleep(0.05)
+            await trio.sleep(0.2)  # the counter of REST allows no more for long
 
     async def fault(self, fault: str) -> None:
         answer = await self._http.post("/_control/faults", json={"fault": fault})

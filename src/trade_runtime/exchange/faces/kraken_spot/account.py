@@ -182,12 +182,13 @@ class PrivateRest:
         wanted = _wanted_of(params, self._floor.clock.now_ns())
         order = self._desk.place(wanted)
         pair = self._desk.pair(wanted.pair)
-        told = f"{wanted.side} {pair.quantity(wanted.quantity)} {pair.altname} @ {wanted.type}"
-        if wanted.limit is not None and wanted.type == "limit":
-            told += f" {wanted.limit:f}"
-        if order is None:
+        if order is None:  # only looked at
+            told = f"{wanted.side} {pair.quantity(wanted.quantity)} {pair.altname} @ {wanted.type}"
             return {"descr": {"order": told}}
-        return {"descr": {"order": told}, "txid": [order_name(order.order_id)]}
+        return {
+            "descr": {"order": _description(order, pair)["order"]},
+            "txid": [order_name(order.order_id)],
+        }
 
     def _amend_order(self, params: Mapping[str, Any]) -> Any:
         order = self._desk.find(params.get("txid"), params.get("cl_ord_id"))
@@ -294,7 +295,12 @@ def _description(order: Order, pair: Pair) -> dict[str, Any]:
         first = pair.price(order.trigger_price or Decimal(0))
         second = limit if kind.has_price else "0"
     name = NAMES[kind]
-    told = f"{order.asked.side} {pair.quantity(order.quantity)} {pair.altname} @ {name} {first}"
+    told = f"{order.asked.side} {pair.quantity(order.quantity)} {pair.altname} @ "
+    told += name.removesuffix("-limit").replace("-", " ")
+    if kind is not OrderType.MARKET:
+        told += f" {first}"
+    if kind.waits and kind.has_price:
+        told += f" -> limit {second}"
     return {
         "pair": pair.altname,
         "type": order.asked.side.value,

@@ -69,51 +69,57 @@ class PublicRest:
         return found
 
     def _asset_pairs(self, params: Mapping[str, Any]) -> Any:
-        return {pair.key: pair.described() for pair in self._wanted(params)}
+        return {key: pair.described() for key, pair in self._wanted(params).items()}
 
-    def _wanted(self, params: Mapping[str, Any]) -> list[Pair]:
+    def _wanted(self, params: Mapping[str, Any]) -> dict[str, Pair]:
+        """Return what was asked for, by the name that it is answered under: who asks with a slash
+        is answered with one.
+        """
         names = [one for one in str(params.get("pair", "")).split(",") if one]
         if not names:
-            return list(self._listing.pairs.values())
-        found = [self._listing.named(name) for name in names]
-        if None in found:
-            raise Wrong("EQuery:Unknown asset pair")
-        return [pair for pair in found if pair is not None]
+            return {pair.key: pair for pair in self._listing.pairs.values()}
+        found = {}
+        for name in names:
+            pair = self._listing.named(name)
+            if pair is None:
+                raise Wrong("EQuery:Unknown asset pair")
+            found[name if "/" in name else pair.key] = pair
+        return found
 
-    def _one(self, params: Mapping[str, Any]) -> tuple[Pair, Tape]:
+    def _one(self, params: Mapping[str, Any]) -> tuple[str, Pair, Tape]:
         if not params.get("pair"):
             raise Wrong("EGeneral:Invalid arguments")
-        pair = self._wanted(params)[0]
-        return pair, self._floor.market.tapes[pair.symbol]
+        key, pair = next(iter(self._wanted(params).items()))
+        return key, pair, self._floor.market.tapes[pair.symbol]
 
     def _ticker(self, params: Mapping[str, Any]) -> Any:
         return {
-            pair.key: _told(pair, self._floor.market.tapes[pair.symbol])
-            for pair in self._wanted(params)
+            key: _told(pair, self._floor.market.tapes[pair.symbol])
+            for key, pair in self._wanted(params).items()
         }
 
     def _depth(self, params: Mapping[str, Any]) -> Any:
-        pair, tape = self._one(params)
+        key, _, tape = self._one(params)
         bids, asks = tape.depth(min(_whole(params.get("count"), 100), MAX_LEVELS))
         now = self._floor.clock.now_ns() // NS
 
         def levels(side: Any) -> list[list[Any]]:
             return [[f"{price:.5f}", f"{size:.3f}", now] for price, size in side]
 
-        return {pair.key: {"asks": levels(asks), "bids": levels(bids)}}
+        return {key: {"asks": levels(asks), "bids": levels(bids)}}
 
     def _trades(self, params: Mapping[str, Any]) -> Any:
-        pair, tape = self._one(params)
+        key, pair, tape = self._one(params)
         since = params.get("since", "")
         since_ns = _since_ns(str(since)) if since else 0
         newer = [trade for trade in tape.trades if trade.ts_ns > since_ns]
         count = min(_whole(params.get("count"), MAX_TRADES), MAX_TRADES)
         given = newer[:count] if since else newer[-count:]
         last = given[-1].ts_ns if given else self._floor.clock.now_ns()
-        return {pair.key: [_row(pair, trade) for trade in given], "last": str(last)}
+        return {key: [_row(pair, trade) for trade in given], "last": str(last)}
 
     def _ohlc(self, params: Mapping[str, Any]) -> Any:
-        pair, tape = self._one(params)
+        key, pair, tape = self._one(params)
         minutes = _whole(params.get("interval"), 1)
         if minutes not in _MINUTES:
             raise Wrong("EGeneral:Invalid arguments")
@@ -122,7 +128,7 @@ class PublicRest:
             opened = trade.ts_ns // NS // (minutes * 60) * minutes * 60
             bars.setdefault(opened, []).append(trade)
         rows = [_bar(pair, opened, trades) for opened, trades in sorted(bars.items())][-MAX_BARS:]
-        return {pair.key: rows, "last": rows[-2][0] if len(rows) > 1 else 0}
+        return {key: rows, "last": rows[-2][0] if len(rows) > 1 else 0}
 
 
 def _told(pair: Pair, tape: Tape) -> dict[str, Any]:
