@@ -8,6 +8,7 @@ grace, and proves the result by asking the venue.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from decimal import Decimal
 from functools import partial
@@ -39,6 +40,10 @@ each further one in a row, twice as long."""
 
 NO_PRICE = "no stop_pct is configured, and the strategy named no price"
 NO_PLACE = "the venue cannot hold a stop-loss"
+MAKING_ROOM = "a stop is being cancelled to make room"
+
+AT_VENUE = (OrderState.PENDING, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPEN)
+"""States in which an order may hold one of the places that a venue has for stops."""
 
 CLOSE_RETRY_NS = 10_000_000_000
 """How long after a try to close a position that overstayed the next one waits."""
@@ -202,7 +207,11 @@ class ProtectionGuard:
         """
         untold = self._orders.trading.untold(position.strategy, position.instrument)
         closed = max(-untold if position.quantity > 0 else untold, ZERO)
-        if wanted.overlaps and (closed or not self._has_room(position, wanted.place)):
+        if wanted.overlaps and (
+            closed
+            or not self._has_room(position, wanted.place)
+            or self._slots(position.instrument) <= 0
+        ):
             return ZERO
         return max(wanted.place - closed, ZERO)
 
@@ -271,6 +280,12 @@ class ProtectionGuard:
         try:
             trigger = self._trigger(position, side)
             if rests and trigger is not None:
+                full = self._find_slot(cover)
+                if full is MAKING_ROOM:
+                    return None
+                if full is not None:
+                    self._report(cover, full)
+                    return full
                 stop = self._placed[key] = self._orders.place(
                     position.strategy,
                     position.instrument,
@@ -294,6 +309,43 @@ class ProtectionGuard:
             problem = str(refused)
         self._report(cover, problem)
         return problem
+
+    def _slots(self, instrument: InstrumentId) -> float:
+        """Return how many more orders that wait for a trigger the venue lets rest."""
+        most = self._orders.venues.trading_in(instrument).capabilities.max_stops
+        return math.inf if most is None else most - len(self._waiting(instrument))
+
+    def _waiting(self, instrument: InstrumentId) -> list[Order]:
+        return [
+            order
+            for order in self._orders.trading.live()
+            if order.instrument == instrument and order.type.waits and order.state in AT_VENUE
+        ]
+
+    def _find_slot(self, cover: Cover) -> str | None:
+        """Return nothing where the venue lets a further stop rest; else see to it that it will, and
+        return why not now.
+
+        A stop goes, and the one that is then placed is for what it covered too. A spot account can
+        do it in no other order, since the resting stop locks what the larger one needs. So for the
+        way to the venue and back less is covered than before.
+        """
+        if self._slots(cover.position.instrument) > 0:
+            return None
+        waiting = self._waiting(cover.position.instrument)
+        if any(order.cancel_requested for order in waiting):
+            return MAKING_ROOM
+        stops: dict[StrategyName, list[Order]] = {}
+        for order in waiting:
+            if order.spec.protective and order.state is OrderState.OPEN:
+                stops.setdefault(order.strategy, []).append(order)
+        own = stops.get(cover.position.strategy, [])
+        spare = own or [stop for several in stops.values() if len(several) > 1 for stop in several]
+        if not spare:
+            return f"the venue lets {len(waiting)} such orders rest, and others hold them"
+        smallest = min(spare, key=lambda stop: stop.remaining)
+        self._orders.cancel(smallest, "the venue lets no more stops rest: a larger one takes over")
+        return MAKING_ROOM
 
     def _report(self, cover: Cover, problem: str) -> None:
         if cover.plan.covered or cover.key in self._reported:

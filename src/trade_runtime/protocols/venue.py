@@ -36,6 +36,8 @@ class Capabilities:
         amend: it can change an order that rests.
         oco: it knows `OrderSpec.oco`: orders of one group share what they lock, and each fill of
             one makes the others smaller by as much.
+        max_stops: how many orders that wait for a trigger may rest in one instrument; None for as
+            many as anybody wants.
     """
 
     types: frozenset[OrderType] = frozenset(OrderType)
@@ -44,6 +46,7 @@ class Capabilities:
     reduce_only: bool = True
     amend: bool = True
     oco: bool = False
+    max_stops: int | None = None
 
 
 class Placed(Protocol):

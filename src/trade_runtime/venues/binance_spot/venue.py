@@ -43,6 +43,9 @@ from trade_runtime.venues.binance_spot.trades import ORDER_WEIGHT, OwnTrades
 from trade_runtime.venues.binance_spot.user_codec import UserDecoder
 from trade_runtime.venues.wire.sending import MAX_WAIT_SECS, Numbers, Sender
 
+MAX_STOPS: Final = 5
+"""Of a symbol that wait for a trigger: Binance's filter MAX_NUM_ALGO_ORDERS."""
+
 OPEN_ORDERS_WEIGHT: Final = 80
 ACCOUNT_WEIGHT: Final = 20
 
@@ -98,6 +101,7 @@ class BinanceSpotVenue(BinanceSpot):
             reduce_only=False,
             amend=False,
             oco=False,
+            max_stops=MAX_STOPS,
         )
 
     @property
