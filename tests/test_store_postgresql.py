@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
+import statistics
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +19,7 @@ import pytest
 import trio
 
 from tests.postgres_world import LEASE_SECS, CuttingProxy, Desk, fresh_database, query
+from tests.process.support import share
 from tests.stores import chained, read_all
 from tests.support.parity import Anything
 from tests.support.postgres import Server
@@ -284,6 +287,26 @@ async def test_a_killed_owner_is_waited_for_no_longer_than_its_lease(desk: Desk)
         with trio.fail_after(LEASE_SECS + 2):
             async with desk.open() as store:
                 assert len(await read_all(store)) >= acknowledged
+
+
+@pytest.mark.process
+async def test_how_long_it_takes_to_take_over(desk: Desk) -> None:
+    """From a `kill -9` at any moment between two renewals until one on standby owns the journal: no
+    longer than the lease, and what it takes to ask.
+    """
+    leases, rng = list[float](), random.Random(1)
+    for _ in range(share(3, 20)):
+        async with _holder(desk) as process:
+            said = _Lines(process)
+            assert "held" == await said.next()
+            await trio.sleep(rng.uniform(0, LEASE_SECS))
+            process.kill()
+            killed_at = trio.current_time()
+            async with desk.open(standby=True):
+                leases.append((trio.current_time() - killed_at) / LEASE_SECS)
+    assert max(leases) < 1 + 1.0 / LEASE_SECS
+    told = f"{min(leases):.2f} at least, {statistics.median(leases):.2f}, {max(leases):.2f} at most"
+    print(f"taken over after so many leases of {LEASE_SECS} s: {told}")
 
 
 async def test_a_write_names_its_token(desk: Desk) -> None:

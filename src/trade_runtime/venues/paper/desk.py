@@ -185,7 +185,9 @@ class Desk:
         best = book.best(side)
         if best is None or (limit is not None and not reaches(best, limit, side)):
             return ZERO, ZERO, ZERO
-        quantity = min(order.quantity - order.filled, book.available(side))
+        # The very number of the order, where it can be: a backtest keeps one of every fill.
+        left = order.quantity - order.filled if order.filled else order.quantity
+        quantity = min(left, book.available(side))
         if funded or limit is not None or side is Side.SELL or book.linear:
             return best, quantity, ZERO
         purse = self.funds.purse(book, order)
