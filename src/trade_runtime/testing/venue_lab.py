@@ -6,7 +6,7 @@ Stands beside the conformance suite of venues, which uses it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from trade_runtime.model.events import OrderAccepted, OrderClosed, VenueEvent
 from trade_runtime.model.ids import ClientOrderId, StrategyName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import OrderReport, OrderSpec, OrderType, ReportStatus, Side
-from trade_runtime.protocols import Venue
+from trade_runtime.protocols import Serves, Venue
 
 T = TypeVar("T", bound=VenueEvent)
 
@@ -42,6 +42,7 @@ class VenueLab:
         high: a price on the tick at which a sell rests and nobody buys; a stop of a buy sleeps.
         too_much: a quantity that the account cannot pay for.
         wait_secs: how long the exchange may take to tell anything.
+        rest_secs: how long to be silent before each check, where the exchange counts requests.
         fill: has a resting order filled whole, by somebody else's order.
         lose_answer: has the next new order taken by the exchange, and everything lost that it tells
             of it: the answer and the events.
@@ -57,6 +58,7 @@ class VenueLab:
     high: Decimal
     too_much: Decimal | None = None
     wait_secs: float = 5.0
+    rest_secs: float = 0.0
     fill: Callable[[ClientOrderId], Awaitable[None]] | None = None
     lose_answer: Power | None = None
     duplicate: Power | None = None
@@ -119,7 +121,8 @@ class Session:
                 await self._moved.wait()
             return
         told = "; ".join(map(repr, self.events[-5:])) or "nothing"
-        raise AssertionError(f"{promise}. Told last: {told}")
+        lost = f"; lost: {self.losses[-1]}" if self.losses else ""
+        raise AssertionError(f"{promise}. Told last: {told}{lost}")
 
     def of(self, order_id: ClientOrderId, kind: type[T]) -> list[T]:
         """Return what was told of an order, of one kind."""
@@ -148,6 +151,8 @@ async def session(lab: VenueLab) -> AsyncIterator[Session]:
     async with closing(lab.open(), lab.wait_secs) as venue:
         made = Session(venue, lab.wait_secs)
         async with trio.open_nursery() as nursery:
+            if isinstance(venue, Serves):
+                nursery.start_soon(venue.serve)
             nursery.start_soon(made.hold)
             await made.until(lambda: made.connects, "the private connection comes up")
             yield made
@@ -163,15 +168,14 @@ async def closing(
     Raises:
         AssertionError: closing took too long: something of it goes on, or shields.
     """
-    venue = await opening.__aenter__()
-    try:
-        yield venue
-    finally:
-        late = True
-        with suppress(TradeRuntimeError), trio.move_on_after(wait_secs):
-            await opening.__aexit__(None, None, None)
-            late = False
-        assert not late, "leaving the adapter ends all that it does, in time"
+    with trio.CancelScope() as scope:
+        async with opening as venue:
+            try:
+                yield venue
+            finally:
+                scope.deadline = trio.current_time() + wait_secs
+        return
+    raise AssertionError("leaving the adapter ends all that it does, in time")
 
 
 async def ours(call: Awaitable[Any]) -> Any:
@@ -258,9 +262,11 @@ class Bench:
         """Ask for an order until the exchange has it so; its answers may be behind its events."""
         last: OrderReport | None = None
         with trio.move_on_after(self.lab.wait_secs):
+            pause_secs = self.lab.wait_secs / 100
             while True:
                 last = await ours(s.venue.order(order))
                 if last is not None and last.status is status:
                     return last
-                await trio.sleep(self.lab.wait_secs / 50)
+                await trio.sleep(pause_secs)
+                pause_secs *= 2  # exchanges count questions
         raise AssertionError(f"{promise}; order() says {last}")

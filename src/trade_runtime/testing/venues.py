@@ -52,11 +52,14 @@ async def check_venue(lab: VenueLab, *, tag: str | None = None) -> VenueResult:
     skipped: list[str] = []
     for check in CHECKS:
         name = check.__name__.removeprefix("check_")
+        await trio.sleep(lab.rest_secs)
         try:
             with trio.fail_after(max(lab.wait_secs * 10, 60.0)):
                 await _plainly(check, bench)
         except Lacking as lacks:
             skipped.append(f"{name}: {lacks}")
+        except AssertionError as broken:
+            raise AssertionError(f"{name}: {broken}") from broken
         except trio.TooSlowError:
             raise AssertionError(f"{name}: it did not come to an end") from None
         else:
