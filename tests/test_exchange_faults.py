@@ -27,6 +27,7 @@ from tests.exchange_world import (
     open_socket,
     signed_params,
 )
+from trade_runtime.exchange.faces import FACES
 from trade_runtime.exchange.faults import KINDS
 
 API = "/ws-api/v3"
@@ -90,6 +91,20 @@ async def test_orders_are_refused_with_a_reason() -> None:
         told = (await client.limit("BUY", 50_000)).json()
         assert {"code": -2010, "msg": "no more today"} == told
         assert 200 == (await client.limit("BUY", 50_000)).status_code
+
+
+async def test_a_query_right_after_a_submit_may_know_nothing() -> None:
+    """The order is there all the same: a cancel finds it."""
+    async with exchange() as world, BinanceClient(world) as client:
+        await world.fault("late_queries:60000")
+        await client.limit("BUY", 50_000, newClientOrderId="a")
+        asked = {"symbol": "BTCUSDT", "origClientOrderId": "a"}
+        assert -2013 == (await client.signed("GET", "/api/v3/order", **asked)).json()["code"]
+        assert [] == (await client.signed("GET", "/api/v3/openOrders")).json()
+        await world.heal()
+        assert 200 == (await client.signed("GET", "/api/v3/order", **asked)).status_code
+        await world.fault("late_queries:60000")
+        assert 200 == (await client.signed("DELETE", "/api/v3/order", **asked)).status_code
 
 
 async def test_answers_come_late() -> None:
@@ -230,6 +245,13 @@ async def test_a_fault_that_makes_no_sense_is_refused() -> None:
         assert 403 == page.status_code
         assert 404 == (await http.get("/_control/nothing")).status_code
         assert set(KINDS) == set((await http.get("/_control/faults")).json()["kinds"])
+
+
+def test_every_venue_is_in_the_reference() -> None:
+    """Of those that there are."""
+    page = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
+    row = page.partition("| `--venue` |")[2].partition("\n")[0]
+    assert set(FACES) <= set(re.findall(r"`(\w+)`", row))
 
 
 def test_every_fault_is_documented() -> None:

@@ -15,6 +15,7 @@ from trade_runtime.cli.replay import Notes
 from trade_runtime.errors import ConfigError, StoreError
 from trade_runtime.exchange.faces import FACES, kind_of
 from trade_runtime.exchange.faults import KINDS, parse_fault
+from trade_runtime.exchange.floor import PING_SECS, SOCKET_LIFE_SECS
 from trade_runtime.exchange.kinds import Kind
 from trade_runtime.exchange.record import open_record
 from trade_runtime.exchange.server import HOST, serve_exchange
@@ -87,6 +88,7 @@ def exchange_command(  # noqa: PLR0913 - an argument for each option
     for; 3: its record cannot be written.
     """
     try:
+        named = dict(_pairs(options))
         settings = ExchangeSettings(
             api_key=api_key,
             api_secret=_secret(api_secret),
@@ -97,7 +99,9 @@ def exchange_command(  # noqa: PLR0913 - an argument for each option
             quotes_per_sec=rate,
             seed=seed,
             faults=tuple(parse_fault(word) for word in faults),
-            options=dict(_pairs(options)),
+            ping_secs=_secs(named, "ping_secs", PING_SECS),
+            socket_life_secs=_secs(named, "socket_life_secs", SOCKET_LIFE_SECS),
+            options=named,
         )
         trio.run(_serve, kind_of(venue), settings, record_to)
     except (ConfigError, StoreError) as error:
@@ -124,11 +128,21 @@ def _pairs(words: tuple[str, ...]) -> list[tuple[str, str]]:
     return pairs
 
 
+def _secs(options: dict[str, str], name: str, usual: float) -> float:
+    """Take a time out of the options."""
+    if name not in options:
+        return usual
+    secs = float(_amount(name, options.pop(name)))
+    if secs <= 0:
+        raise ConfigError(f"option {name}: must be above 0")
+    return secs
+
+
 def _amount(name: str, word: str) -> Decimal:
     try:
         return exact(word)
     except ValueError as error:
-        raise ConfigError(f"balance {name}: {error}") from None
+        raise ConfigError(f"{name}: {error}") from None
 
 
 async def _serve(kind: Kind, settings: ExchangeSettings, record_to: Path | None) -> None:

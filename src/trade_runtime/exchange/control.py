@@ -23,6 +23,9 @@ from trade_runtime.serving import Answer, Request
 
 PREFIX: Final = "/_control/"
 
+MAX_LISTED: Final = 10_000
+"""Orders and fills of an answer, the newest; the record has them all."""
+
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 
@@ -94,8 +97,8 @@ class Control:
         return {
             "now_ns": floor.clock.now_ns(),
             "open_orders": [_order(one) for one in exchange.open_orders()],
-            "orders": [_order(one) for one in exchange.orders()],
-            "fills": [_fill(one) for one in exchange.fills()],
+            "orders": [_order(one) for one in exchange.orders()[-MAX_LISTED:]],
+            "fills": [_fill(one) for one in exchange.fills()[-MAX_LISTED:]],
             "balances": {
                 name: {"total": text(held.total), "locked": text(held.locked)}
                 for name, held in exchange.balances().items()

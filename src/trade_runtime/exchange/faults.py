@@ -25,6 +25,7 @@ KINDS: Final = {
     "error_after_accept": "the request is carried out, and a server error answered",
     "error_before_accept": "a server error is answered, and nothing done",
     "slow_answers": "MS: every answer comes so much later",
+    "late_queries": "MS: queries do not know an order yet that is younger",
     "reject_orders": "REASON: orders are refused",
     "delay_events": "MS: events of private streams come so much later",
     "duplicate_events": "events of private streams come twice",
@@ -49,6 +50,7 @@ SOON_SECS: Final = 2.0
 _OPTIONS: Final = ("p", "count", "on", "after", "for")
 _NEEDS_VALUE: Final = (
     "slow_answers",
+    "late_queries",
     "delay_events",
     "clock_skew",
     "maintenance",

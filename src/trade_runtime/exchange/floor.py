@@ -8,12 +8,13 @@ from typing import Protocol
 import attrs
 import trio
 
-from trade_runtime.exchange.clock import ExchangeClock
+from trade_runtime.exchange.clock import NS_PER_MS, ExchangeClock
 from trade_runtime.exchange.core import Exchange
 from trade_runtime.exchange.faults import Faults
 from trade_runtime.exchange.market import Market
 from trade_runtime.exchange.record import Record
 from trade_runtime.exchange.switch import Switches
+from trade_runtime.exchange.views import Order
 from trade_runtime.serving import Answer, Request, Wire
 
 PING_SECS = 20.0
@@ -69,6 +70,14 @@ class Floor:
     ping_secs: float = PING_SECS
     socket_life_secs: float = SOCKET_LIFE_SECS
     sockets: set[Cuttable] = attrs.field(factory=set, init=False, repr=False)
+
+    def shows(self, order: Order) -> bool:
+        """Tell whether a query knows an order: at real venues it may not, right after a submit."""
+        fault = self.faults.holding("late_queries")
+        if fault is None:
+            return True
+        age_ns = self.clock.now_ns() - order.created_ns
+        return age_ns >= (fault.value or 0) * NS_PER_MS
 
     def cut_sockets(self) -> int:
         """Cut every WebSocket; return how many there were."""

@@ -64,7 +64,7 @@ class Orders:
     def query(self, params: Params) -> dict[str, Any]:
         """Tell how an order stands."""
         order = self.find(params, "origClientOrderId")
-        if order is None:
+        if order is None or not self._floor.shows(order):
             raise Rejected(-2013, "Order does not exist.")
         return order_answer(order)
 
@@ -141,13 +141,14 @@ class Orders:
         symbol = params.text("symbol") or None
         if symbol is not None:
             listed(self._floor, symbol)
-        return [order_answer(one) for one in self._exchange.open_orders(symbol)]
+        found = self._exchange.open_orders(symbol)
+        return [order_answer(one) for one in found if self._floor.shows(one)]
 
     def all(self, params: Params) -> list[dict[str, Any]]:
         """List all orders of a symbol, from an id or within a time."""
         symbol = params.needed("symbol")
         listed(self._floor, symbol)
-        found = self._exchange.orders(symbol)
+        found = [one for one in self._exchange.orders(symbol) if self._floor.shows(one)]
         found = _page(
             params, found, "orderId", lambda one: one.order_id, lambda one: one.created_ns
         )

@@ -135,6 +135,7 @@ class PrivateRest:
             for one in orders
             if (not name or client_name(one) == name)
             and (not userref or str(one.asked.note.get("userref")) == str(userref))
+            and self._floor.shows(one)
         ]
 
     def _query_orders(self, params: Mapping[str, Any]) -> Any:
@@ -142,7 +143,7 @@ class PrivateRest:
         if not 0 < len(asked) <= MAX_ASKED:
             raise Wrong(f"{ARGUMENTS}:txid")
         found = [self._desk.look(order_id=one) for one in asked]
-        if None in found:
+        if any(one is None or not self._floor.shows(one) for one in found):
             raise Wrong("EOrder:Invalid order")
         return _named([one for one in found if one is not None], self)
 
