@@ -23,8 +23,8 @@ from trade_runtime.cli.view_model import (
     ViewModel,
 )
 from trade_runtime.lifecycle.ladder import STAGES
+from trade_runtime.managers.cover import Cover
 from trade_runtime.managers.prices import PriceManager
-from trade_runtime.managers.protect import Cover
 from trade_runtime.managers.trading import Trading
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.instrument import exact

@@ -22,11 +22,12 @@ from trade_runtime.machines.accounts import left_open
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.trading_state import TradingState
 from trade_runtime.managers.account import Account
+from trade_runtime.managers.cover import Cover
 from trade_runtime.managers.differences import Difference, Finder, Past
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.outcomes import Journal
 from trade_runtime.managers.prices import Prices
-from trade_runtime.managers.protect import Cover, ProtectionGuard
+from trade_runtime.managers.protect import ProtectionGuard
 from trade_runtime.managers.reconcile import Reconciler
 from trade_runtime.managers.venue_tables import note_account, open_table, read_venue, traded_venues
 from trade_runtime.managers.venues import Venues

@@ -23,10 +23,11 @@ from trade_runtime.machines.order import OrderState
 from trade_runtime.managers.account import Account, told
 from trade_runtime.managers.cancelling import Canceller, some
 from trade_runtime.managers.closing import Closer
+from trade_runtime.managers.cover import Cover, Key
 from trade_runtime.managers.held import HeldOrders
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.managers.prices import PriceManager
-from trade_runtime.managers.protect import MAX_OVERLAPS, Cover, Key, ProtectionGuard
+from trade_runtime.managers.protect import MAX_OVERLAPS, ProtectionGuard
 from trade_runtime.managers.reconcile import Reconciler
 from trade_runtime.managers.risk_watch import RiskWatch
 from trade_runtime.managers.state import StateManager
