@@ -44,6 +44,9 @@ class Kind:
     switch_secs: int = 0
     trade_id: Callable[[str], str] = str
 
+    def __str__(self) -> str:
+        return self.name
+
 
 SPOT = Kind(
     "binance_spot",

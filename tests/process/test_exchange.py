@@ -13,26 +13,28 @@ from pathlib import Path
 import pytest
 
 from tests.process import judge
-from tests.process.exchange_world import KINDS, KRAKEN, USDM, Exchange, ExchangeWorld, Kind
-from tests.process.support import BUDGET_SECS, NOISE_SECS, Run, grid, share, strategy
+from tests.process.exchange_world import KINDS, KRAKEN, SPOT, USDM, Exchange, ExchangeWorld, Kind
+from tests.process.support import BUDGET_SECS, FULL, NOISE_SECS, Run, grid, share, strategy
 
 pytestmark = pytest.mark.process
 
-BY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+CORE = {
+    "drop_after_accept:p=0.5": SPOT,
+    "error_after_accept:p=0.5": KRAKEN,
+    "delay_events:300": USDM,
+    "duplicate_events": KRAKEN,
+    "reorder_events": SPOT,
+    "cut_sockets:0.5": USDM,
+    "silent_socket": KRAKEN,
+    "clock_skew:700": USDM,
+    "clock_skew:-700": SPOT,
+    "maintenance:2": USDM,
+}
+"""What goes wrong from before the stop until it is over, and the venue that every run of the tests
+tries it on; with the full numbers each is tried on all.
+"""
 
-FAULTS = (
-    "drop_after_accept:p=0.5",
-    "error_after_accept:p=0.5",
-    "delay_events:300",
-    "duplicate_events",
-    "reorder_events",
-    "cut_sockets:0.5",
-    "silent_socket",
-    "clock_skew:700",
-    "clock_skew:-700",
-    "maintenance:2",
-)
-"""What goes wrong from before the stop until it is over."""
+BY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 
 BENIGN = ("delay_events", "duplicate_events", "reorder_events", "clock_skew")
 """Faults under which a stop still ends clean."""
@@ -70,9 +72,16 @@ def test_a_signal_stops_it_clean(tmp_path: Path, kind: Kind) -> None:
         assert [stop["order_id"]] == [order["order_id"] for order in exchange.open_orders()]
 
 
-@BY_KIND
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_stop_under_a_fault(tmp_path: Path, kind: Kind, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        pytest.param(fault, kind, id=f"{fault}-{kind}")
+        for fault in CORE
+        for kind in KINDS
+        if FULL or CORE[fault] is kind
+    ],
+)
+def test_a_stop_under_a_fault(tmp_path: Path, fault: str, kind: Kind) -> None:
     """Whatever the exchange does: nothing is sent twice, no fill is made up or doubled, the report
     is truthful, and once the exchange is well a start and a stop leave it in order.
     """
@@ -103,7 +112,6 @@ def heal(world: ExchangeWorld, exchange: Exchange) -> None:
     world.trade(exchange, strategy("grid", "Grid", n=0), strategy("churn", "Churn", every=10**9))
     with world.run() as run:
         run.until_log("Market data flows")
-        run.until(lambda: exchange.counts()[0] == 0, "the entries gone")
         run.send(signal.SIGTERM)
         assert run.end() == 0, run
     judge.check_clean(world, run, world.evidence())
@@ -117,7 +125,7 @@ def test_killed_again_and_again(tmp_path: Path, kind: Kind) -> None:
     world = ExchangeWorld(tmp_path, kind)
     with world.exchange() as exchange:
         world.trade(exchange, grid(N), strategy("churn", "Churn", every=2))
-        for number in range(share(3, 30)):
+        for number in range(share(2, 30)):
             with world.run() as run:
                 run.until_log("Market data flows")
                 time.sleep(0.2 + 0.37 * number % 1.1)
