@@ -11,12 +11,15 @@ from decimal import Decimal
 import attrs
 
 from trade_runtime.machines.ledger import Position
-from trade_runtime.machines.order import OrderState
+from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.protection import ProtectionPlan, plan
 from trade_runtime.managers.orders import OrderManager
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName
 from trade_runtime.model.orders import ZERO, OrderSpec, OrderType, Side
 from trade_runtime.settings import ProtectionSettings
+
+AT_VENUE = (OrderState.PENDING, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPEN)
+"""States in which an order may hold one of the places that a venue has for stops."""
 
 Key = tuple[StrategyName, InstrumentId]
 
@@ -129,3 +132,10 @@ class Covers:
         """Return how many more orders that wait for a trigger the venue lets rest."""
         most = self._orders.venues.trading_in(instrument).capabilities.max_stops
         return math.inf if most is None else most - len(self._waiting(instrument))
+
+    def _waiting(self, instrument: InstrumentId) -> list[Order]:
+        return [
+            order
+            for order in self._orders.trading.live()
+            if order.instrument == instrument and order.type.waits and order.state in AT_VENUE
+        ]

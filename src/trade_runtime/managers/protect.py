@@ -41,9 +41,6 @@ NO_PRICE = "no stop_pct is configured, and the strategy named no price"
 NO_PLACE = "the venue cannot hold a stop-loss"
 MAKING_ROOM = "a stop is being cancelled to make room"
 
-AT_VENUE = (OrderState.PENDING, OrderState.SENT, OrderState.UNKNOWN, OrderState.OPEN)
-"""States in which an order may hold one of the places that a venue has for stops."""
-
 CLOSE_RETRY_NS = 10_000_000_000
 """How long after a try to close a position that overstayed the next one waits."""
 
@@ -213,13 +210,6 @@ class ProtectionGuard(Covers):
             problem = str(refused)
         self._report(cover, problem)
         return problem
-
-    def _waiting(self, instrument: InstrumentId) -> list[Order]:
-        return [
-            order
-            for order in self._orders.trading.live()
-            if order.instrument == instrument and order.type.waits and order.state in AT_VENUE
-        ]
 
     def _find_slot(self, cover: Cover) -> str | None:
         """Return nothing where the venue lets a further stop rest; else see to it that it will, and
