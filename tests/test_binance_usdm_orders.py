@@ -497,7 +497,7 @@ def test_addresses_follow_the_testnet_and_each_other() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"dead_mans_switch_secs": 2}, "dead_mans_switch_secs"),
+        ({"dead_mans_switch_secs": -1}, "dead_mans_switch_secs"),
         ({"dead_mans_switch_secs": True}, "dead_mans_switch_secs"),
         ({"dead_mans_switch_secs": 1.5}, "dead_mans_switch_secs"),
         ({"depth_limit": 200}, "depth_limit"),

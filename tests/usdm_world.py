@@ -132,8 +132,11 @@ async def venue(world: World, **changed: Any) -> AsyncIterator[BinanceUsdm]:
     """Open the plug-in on a local exchange, its contracts known."""
     async with plugin.open(VenueName("usdm"), world.settings(**changed), environment()) as opened:
         assert isinstance(opened, BinanceUsdm)
-        await opened.instruments(["BTCUSDT", "ETHUSDT"])
-        yield opened
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(opened.serve)
+            await opened.instruments(["BTCUSDT", "ETHUSDT"])
+            yield opened
+            nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ the private stream and from the answers of requests, and questions go over REST.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -16,7 +16,7 @@ import msgspec
 
 from trade_runtime.errors import VenueDown, VenueError
 from trade_runtime.model.events import Fill, VenueEvent
-from trade_runtime.model.ids import Currency, InstrumentId, VenueName
+from trade_runtime.model.ids import Currency, InstrumentId, VenueName, symbol_of
 from trade_runtime.model.orders import OrderReport, OrderSpec, OrderType, TimeInForce
 from trade_runtime.protocols import Capabilities, Environment, Placed, VenueSink
 from trade_runtime.venues.binance.answers import BINANCE
@@ -51,8 +51,8 @@ _countdown = msgspec.json.Decoder(_Countdown)
 
 
 class BinanceUsdm(UsdmMarket):
-    """A `MarketData`, `MarketHistory` and `Venue` that `CancelsAll`, `TellsPositions` and has a
-    `DeadMansSwitch`.
+    """A `MarketData`, `MarketHistory` and `Venue` that `Serves`, `CancelsAll`, `TellsPositions`,
+    tells `FillsBySymbol` and has a `DeadMansSwitch`.
 
     Args:
         name: of the venue, which the ids of its instruments carry.
@@ -71,9 +71,9 @@ class BinanceUsdm(UsdmMarket):
         tls: ssl.SSLContext | None,
     ) -> None:
         super().__init__(name, settings, env, rest, tls)
-        twins = Twins()
+        twins, self._watched = Twins(), set[str]()
         self._desk = UsdmDesk(rest, twins, settings.trigger_by, env)
-        self._account = UsdmAccount(rest, twins, name, lambda: self._known)
+        self._account = UsdmAccount(rest, twins, name, lambda: self._known.keys() | self._watched)
         self._decoder = PrivateDecoder(name, twins, self._currency_of, env.log)
         self._private = PrivateStream(settings.private_streams, rest, self._decoder, tls)
         self.sender = Sender(self._desk, rest.budget, env, self._tell)
@@ -134,6 +134,10 @@ class BinanceUsdm(UsdmMarket):
     async def fills(self, since_ns: int) -> Sequence[Fill]:
         """Return the fills of the traded instruments. As `Venue.fills`."""
         return await self._account.fills(since_ns)
+
+    def watch(self, instruments: Collection[InstrumentId]) -> None:
+        """Tell the fills of these too. As `FillsBySymbol.watch`."""
+        self._watched |= {symbol_of(one) for one in instruments}
 
     async def balances(self) -> Mapping[Currency, Decimal]:
         """Return the wallets of the account. As `Venue.balances`."""
@@ -229,8 +233,7 @@ async def open_venue(
 ) -> AsyncIterator[UsdmMarket | BinanceUsdm]:
     """Open the plug-in; this needs no network. Without a key it is market data alone.
 
-    Leaving stops what sends requests, which leaves those that wait unsent, and closes the pool of
-    REST connections.
+    Requests leave while `serve` runs. Leaving closes the pool of REST connections.
     """
     tls = tls_for(settings.rest, settings.streams, settings.private_streams)
     async with open_http(settings.rest, tls) as http:

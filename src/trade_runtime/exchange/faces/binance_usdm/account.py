@@ -212,6 +212,27 @@ class Account:
         """List what was booked beside trades: nothing is."""
         return []
 
+    def coins(self, _: Params) -> list[dict[str, Any]]:
+        """List the currencies of the account beside this one: none can be moved from here."""
+        return [
+            {
+                "coin": name,
+                "name": name,
+                "depositAllEnable": False,
+                "withdrawAllEnable": False,
+                "free": "0",
+                "locked": "0",
+                "trading": True,
+                "isLegalMoney": False,
+                "networkList": [],
+            }
+            for name in self._floor.exchange.balances()
+        ]
+
+    def no_margin(self, _: Params) -> list[dict[str, Any]]:
+        """List the pairs of Spot for margin trading: there are none."""
+        return []
+
     def countdown(self, params: Params) -> dict[str, Any]:
         """Start, restart or stop the countdown of a contract."""
         symbol, wanted_ms = params.needed("symbol"), params.whole("countdownTime")

@@ -47,8 +47,10 @@ _NEW_ALGO: Final = _words(
     " priceMatch closePosition priceProtect reduceOnly activatePrice callbackRate clientAlgoId"
     " newOrderRespType selfTradePreventionMode goodTillDate"
 )
-_AMEND: Final = _words("symbol orderId origClientOrderId side quantity price priceMatch")
-_ALGO: Final = _words("algoId clientAlgoId")
+_AMEND: Final = _words(
+    "symbol orderId origClientOrderId side quantity price priceMatch modifyId reduceOnly"
+)
+_ALGO: Final = _words("symbol algoId clientAlgoId")
 
 
 def _without_symbol(few: int, many: int) -> Weight:
@@ -148,6 +150,9 @@ def _account(account: Account) -> Iterable[Endpoint]:
     yield _asked("v1/leverageBracket", account.brackets, 1, _SYMBOL)
     yield _asked("v1/symbolConfig", account.symbol_config, 5, _SYMBOL)
     yield _asked("v1/income", account.income, 30, None)
+    yield Endpoint(account.coins, "GET /sapi/v1/capital/config/getall", weight=10)
+    yield Endpoint(account.no_margin, "GET /sapi/v1/margin/allPairs", security=Security.KEY)
+    yield Endpoint(account.no_margin, "GET /sapi/v1/margin/isolated/allPairs")
     yield _done("POST v1/positionSide/dual", account.set_mode, About.QUERY, None)
     yield _done("POST v1/leverage", account.set_leverage, About.QUERY, None)
     yield _done("POST v1/marginType", account.set_margin_type, About.QUERY, None)

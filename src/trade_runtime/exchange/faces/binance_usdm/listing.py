@@ -22,7 +22,7 @@ MAX_NUM_ORDERS: Final = 200
 MAX_NUM_ALGO_ORDERS: Final = 10
 """Open conditional orders of a contract."""
 
-_UP, _DOWN = Decimal("1.1"), Decimal("0.9")
+_UP, _DOWN = Decimal(5), Decimal("0.2")
 
 TYPES: Final = (
     "LIMIT",

@@ -15,7 +15,9 @@ from trade_runtime.model.market import Quote, Trade
 
 PUBLIC: Final = "public"
 MARKET: Final = "market"
-_PUBLIC_KINDS: Final = ("bookTicker", "depth", "rpiDepth")
+_PUBLIC_KINDS: Final = ("bookTicker", "depth", "rpiDepth", "trade")
+"""How their names begin. `trade` is not documented, and is served all the same."""
+
 MARK_SECS: Final = 1.0
 """Between two mark prices of a contract."""
 
