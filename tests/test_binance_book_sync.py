@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -197,3 +198,16 @@ def test_a_whole_stream_is_given_out_whole(steps: list[int], data: st.DataObject
         if number == arrives:
             told += sync.on_snapshot(snapshot(holds), 0)
     assert ids(told) == [f"S{holds}", *(e.last_id for e in events if e.last_id > holds)]
+
+
+@pytest.mark.parametrize(("first", "last"), [(13, 18), (11, 15)])
+def test_ids_that_contradict_each_other_lose_the_book(first: int, last: int) -> None:
+    """An event that ended far too late hides those that follow: the first of them tells."""
+    sync = BookSync(ID)
+    sync.on_event(event(10, 10))
+    sync.on_snapshot(snapshot(10), 0)
+    assert len(sync.on_event(event(11, 99))) == 1  # it was to be 12
+    assert sync.on_event(event(11, 99)) == []  # twice is no harm
+    assert sync.on_event(event(9, 10)) == []  # nor is an old one
+    assert sync.on_event(event(first, last)) == [BookLost(ID)]
+    assert sync.wants_snapshot

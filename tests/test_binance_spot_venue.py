@@ -31,7 +31,7 @@ from trade_runtime.model.events import (
     OrderRejected,
     VenueEvent,
 )
-from trade_runtime.model.ids import ClientOrderId, InstrumentId, StrategyName, VenueName
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, StrategyName, VenueName
 from trade_runtime.model.orders import OrderSpec, OrderType, ReportStatus, Side, TimeInForce
 from trade_runtime.model.secret import Secret
 from trade_runtime.protocols import Environment
@@ -189,7 +189,7 @@ async def test_a_fill_is_the_same_wherever_it_is_told() -> None:
         assert [order.client_order_id] == list({fill.client_order_id for fill in asked})
         later = max(fill.ts_ns for fill in asked) + 1
         assert not await one.venue.fills(later + 10**6)
-        assert (await one.venue.balances())["BTC"] > 0
+        assert (await one.venue.balances())[Currency("BTC")] > 0
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ async def test_how_long_an_order_rests(changes: dict[str, Any], told: type) -> N
         order = one.place(**changes)
         event = await one.told(order, told)
         if isinstance(event, OrderClosed):
-            assert (event.status, event.filled) == (ReportStatus.EXPIRED, 0)
+            assert (event.status, event.filled) == (ReportStatus.EXPIRED, Decimal(0))
         taking = one.place(post_only=True, price=one.near("1.05"))
         await one.told(taking, OrderRejected)
 

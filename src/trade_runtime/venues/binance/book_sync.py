@@ -6,6 +6,7 @@ and `BookLost` where a change was missed. Guarantees, whatever comes in and in w
 
 - The first `BookLevels`, and the first after each `BookLost`, is a snapshot.
 - Every change given out continues, without a gap, the one given out before it.
+- An event whose ids contradict those of the event before loses the book, as a gap does.
 - Each gap is told once, also where it lies among the events that waited for the snapshot.
 
 On Spot the ids of a symbol are contiguous: a change continues the book where it begins at the next
@@ -88,7 +89,7 @@ class BookSync:
 
     __slots__ = (
         "_buffer",
-        "_fresh",
+        "_given",
         "_max_buffered",
         "instrument",
         "last_id",
@@ -105,7 +106,7 @@ class BookSync:
         self.overflows = 0
         """How often the buffer was dropped."""
         self._max_buffered = max_buffered
-        self._fresh = True
+        self._given: tuple[int, int] | None = None
         self._buffer: deque[DepthEvent] = deque()
 
     @property
@@ -123,10 +124,11 @@ class BookSync:
         last_id = self.last_id
         if last_id is not None:
             if event.last_id <= last_id:
-                return []  # it is in the book already
-            if event.continues(last_id, first=self._fresh):
+                if not self._contradicts(event):
+                    return []  # it is in the book already
+            elif event.continues(last_id, first=self._given is None):
                 self.last_id = event.last_id
-                self._fresh = False
+                self._given = event.first_id, event.last_id
                 return [_change(event)]
         told: list[Output] = []
         if last_id is not None:
@@ -138,6 +140,19 @@ class BookSync:
             self.overflows += 1
         self._buffer.append(event)
         return told
+
+    def _contradicts(self, event: DepthEvent) -> bool:
+        """Whether an event that ends within the book cannot be an old one.
+
+        Events follow each other, so one that begins after the last must end after it: where it does
+        not, one of the two has a wrong id, and what the book lacks cannot be told.
+        """
+        if self._given is None:
+            return False
+        first_id, last_id = self._given
+        return event.first_id > first_id or (
+            event.first_id == first_id and event.last_id != last_id
+        )
 
     def on_snapshot(self, snapshot: DepthSnapshot, ts_ns: int) -> list[Output]:
         """Take a snapshot and return what is to be told: nothing where it is of no use.
@@ -153,7 +168,7 @@ class BookSync:
             return []
         self._buffer = deque()
         self.last_id = snapshot.last_id
-        self._fresh = True
+        self._given = None
         told: list[Output] = [
             BookLevels(self.instrument, ts_ns, snapshot.last_id, snapshot.bids, snapshot.asks, True)
         ]
