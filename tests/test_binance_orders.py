@@ -180,6 +180,7 @@ def test_a_full_answer_tells_the_fills_and_the_end() -> None:
             "BTC",  # type: ignore[arg-type]
             maker=False,
             ts_ns=1507725176595000000,
+            fee_in_base=True,
         ),
         OrderClosed(order.client_order_id, ReportStatus.FILLED, Decimal(10), 1507725176595000000),
     ]

@@ -142,6 +142,7 @@ async def live(*, secret: str = SECRET, private: bool = True, **how: Any) -> Asy
         env = Environment(SystemClock(), random.Random(0), Path("/nowhere"), log)
         async with open_spot(SPOT, settings, env) as venue, trio.open_nursery() as nursery:
             assert isinstance(venue, BinanceSpotVenue)
+            nursery.start_soon(venue.serve)
             one = Live(world, venue)
             await venue.instruments(["BTCUSDT"])
             one.price = Decimal(str((await world.state())["quotes"]["BTCUSDT"]["bid"]))

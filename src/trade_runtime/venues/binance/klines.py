@@ -17,6 +17,7 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Bar
 from trade_runtime.venues.binance.answers import BINANCE
+from trade_runtime.venues.binance.numbers import Ms
 from trade_runtime.venues.binance.rest import Rest
 from trade_runtime.venues.binance.streams import NS_PER_MS
 
@@ -53,19 +54,19 @@ class Interval:
 
 
 class _Kline(msgspec.Struct, array_like=True, gc=False):
-    open_ms: int
+    open_ms: Ms
     open: float
     high: float
     low: float
     close: float
     volume: float
-    close_ms: int
+    close_ms: Ms
     quote_volume: float
     trades: int
 
 
 class _Time(msgspec.Struct):
-    serverTime: int  # noqa: N815
+    serverTime: Ms  # noqa: N815
 
 
 _klines = msgspec.json.Decoder(list[_Kline], strict=False)

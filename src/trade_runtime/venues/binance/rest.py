@@ -25,6 +25,7 @@ from trade_runtime.venues.binance.answers import (
     RestRefused,
     decode_error,
 )
+from trade_runtime.venues.binance.numbers import Ms
 from trade_runtime.venues.binance.signing import Signer, encoded
 from trade_runtime.venues.wire.budget import Budget
 from trade_runtime.venues.wire.http import Answer, Http
@@ -45,7 +46,7 @@ Auth = Literal["none", "key", "signed"]
 
 
 class _Time(msgspec.Struct):
-    serverTime: int  # noqa: N815
+    serverTime: Ms  # noqa: N815
 
 
 _time = msgspec.json.Decoder(_Time)

@@ -12,7 +12,7 @@ Quotes and trades carry floats, levels of the book `Decimal`, both from the text
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
@@ -21,16 +21,10 @@ from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import Quote, Trade
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.book_sync import DepthEvent
+from trade_runtime.venues.binance.numbers import Id, Ms
 from trade_runtime.venues.wire.payload import excerpt
 
 NS_PER_MS: Final = 1_000_000
-
-MAX_MS: Final = 4_102_444_800_000
-"""The latest time that is one (the year 2100); a later one makes no sense, and overflows what keeps
-it."""
-
-Ms = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
-"""Milliseconds since the Unix epoch, on the wire."""
 
 Event = Quote | Trade | DepthEvent
 
@@ -52,7 +46,7 @@ class _Event(msgspec.Struct):
 
 
 class _BookTicker(msgspec.Struct, gc=False):
-    u: int
+    u: Id
     bid: float = msgspec.field(name="b")
     bid_size: float = msgspec.field(name="B")
     ask: float = msgspec.field(name="a")

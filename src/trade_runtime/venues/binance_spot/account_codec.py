@@ -11,9 +11,9 @@ from trade_runtime.model.events import Fill
 from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, TradeId
 from trade_runtime.model.orders import Side
 from trade_runtime.venues.binance.answers import BINANCE
+from trade_runtime.venues.binance.numbers import Id, Ms
 from trade_runtime.venues.binance.streams import NS_PER_MS
 from trade_runtime.venues.binance_spot.fees import fee_in_base
-from trade_runtime.venues.binance_spot.spelling import Id, Ms
 
 
 class _Balance(msgspec.Struct):
@@ -91,7 +91,7 @@ def decode_own_trades(body: bytes, symbol: str) -> list[OwnTrade]:
     """
     trades = BINANCE.decode(_trades, body, "list of own trades")
     for one in trades:
-        BINANCE.check_exact("trade", one.price, one.quantity, abs(one.fee))
+        BINANCE.check_exact("trade", one.price, one.quantity, one.fee.copy_abs())
         if one.symbol != symbol or not one.price or not one.quantity or one.id < 0:
             raise VenueError(f"Binance sent a trade of {symbol} that cannot be")
     return sorted(trades, key=lambda one: one.id)

@@ -20,27 +20,28 @@ from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import Side
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.book_sync import DepthEvent, DepthSnapshot, Levels
+from trade_runtime.venues.binance.numbers import Id, Ms
 from trade_runtime.venues.binance.streams import NS_PER_MS, Decode, decode_quote
 
 
 class _Trade(msgspec.Struct, gc=False):
-    trade_id: int = msgspec.field(name="t")
+    trade_id: Id = msgspec.field(name="t")
     price: float = msgspec.field(name="p")
     quantity: float = msgspec.field(name="q")
-    time_ms: int = msgspec.field(name="T")
+    time_ms: Ms = msgspec.field(name="T")
     buyer_is_maker: bool = msgspec.field(name="m")
 
 
 class _Depth(msgspec.Struct):
-    time_ms: int = msgspec.field(name="E")
-    first_id: int = msgspec.field(name="U")
-    last_id: int = msgspec.field(name="u")
+    time_ms: Ms = msgspec.field(name="E")
+    first_id: Id = msgspec.field(name="U")
+    last_id: Id = msgspec.field(name="u")
     bids: Levels = msgspec.field(name="b")
     asks: Levels = msgspec.field(name="a")
 
 
 class _Snapshot(msgspec.Struct):
-    lastUpdateId: int  # noqa: N815
+    lastUpdateId: Id  # noqa: N815
     bids: Levels
     asks: Levels
 
@@ -54,10 +55,10 @@ class _RestTicker(msgspec.Struct):
 
 
 class _RestTrade(msgspec.Struct):
-    id: int
+    id: Id
     price: float
     qty: float
-    time: int
+    time: Ms
     isBuyerMaker: bool  # noqa: N815
 
 

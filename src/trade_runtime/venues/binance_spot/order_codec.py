@@ -28,6 +28,7 @@ from trade_runtime.model.instrument import text
 from trade_runtime.model.orders import ZERO, OrderReport, OrderSpec, OrderType, ReportStatus
 from trade_runtime.protocols import Placed
 from trade_runtime.venues.binance.answers import BINANCE
+from trade_runtime.venues.binance.numbers import Id, Ms
 from trade_runtime.venues.binance.streams import NS_PER_MS
 from trade_runtime.venues.binance_spot.fees import fee_in_base
 from trade_runtime.venues.binance_spot.spelling import (
@@ -38,8 +39,6 @@ from trade_runtime.venues.binance_spot.spelling import (
     TIFS,
     TYPE_OF,
     TYPES,
-    Id,
-    Ms,
 )
 from trade_runtime.venues.wire.payload import excerpt
 
@@ -166,7 +165,7 @@ def decode_placed(body: bytes, order: OrderSpec) -> list[VenueEvent]:
 
 
 def _fill(part: _Part, order: OrderSpec, ts_ns: int) -> Fill:
-    BINANCE.check_exact("fill", part.price, part.qty, abs(part.commission))
+    BINANCE.check_exact("fill", part.price, part.qty, part.commission.copy_abs())
     if not part.price or not part.qty or part.tradeId < 0:
         raise VenueError("Binance sent a fill of nothing, or at no price")
     return Fill(

@@ -6,20 +6,9 @@ A word that we do not know has no meaning here: who reads it decides what that i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final
-
-import msgspec
+from typing import Final
 
 from trade_runtime.model.orders import OrderType, ReportStatus, Side, TimeInForce
-
-MAX_MS: Final = 4_102_444_800_000
-"""The year 2100: a time beyond is none, and would not fit where times are kept."""
-
-Ms = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
-"""A time in milliseconds since the Unix epoch."""
-
-Id = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
-"""Of an order or a trade; -1 for none."""
 
 TYPES: Final[Mapping[OrderType, str]] = {
     OrderType.MARKET: "MARKET",

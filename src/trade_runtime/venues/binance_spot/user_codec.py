@@ -37,9 +37,10 @@ from trade_runtime.model.ids import (
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.orders import ZERO, ReportStatus
 from trade_runtime.venues.binance.answers import BINANCE
+from trade_runtime.venues.binance.numbers import Id, Ms
 from trade_runtime.venues.binance.streams import NS_PER_MS
 from trade_runtime.venues.binance_spot.fees import fee_in_base
-from trade_runtime.venues.binance_spot.spelling import SIDE_OF, STATUS_OF, TYPE_OF, Id, Ms
+from trade_runtime.venues.binance_spot.spelling import SIDE_OF, STATUS_OF, TYPE_OF
 from trade_runtime.venues.wire.payload import excerpt
 
 MAX_KINDS: Final = 100
@@ -173,7 +174,7 @@ class UserDecoder:
             raw.trigger_price,
             raw.last_quantity,
             raw.last_price,
-            abs(raw.fee),
+            raw.fee.copy_abs(),
         )
         # Of a cancel `c` is the cancel's own id, and `C` the order's.
         own = ClientOrderId(raw.original or raw.client_order_id)

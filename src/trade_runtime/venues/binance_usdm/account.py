@@ -26,8 +26,9 @@ from trade_runtime.model.ids import (
 from trade_runtime.model.orders import OrderReport
 from trade_runtime.protocols import Placed
 from trade_runtime.venues.binance.answers import BINANCE, Code, RestRefused
+from trade_runtime.venues.binance.numbers import Id, Ms
 from trade_runtime.venues.binance.rest import Rest
-from trade_runtime.venues.binance.streams import NS_PER_MS, Ms
+from trade_runtime.venues.binance.streams import NS_PER_MS
 from trade_runtime.venues.binance_usdm import orders
 from trade_runtime.venues.binance_usdm.twins import Twins
 
@@ -46,8 +47,8 @@ WINDOW_MS: Final = 7 * 86_400_000
 
 class _Trade(msgspec.Struct):
     symbol: str
-    id: int
-    orderId: int  # noqa: N815
+    id: Id
+    orderId: Id  # noqa: N815
     side: str
     price: Decimal
     qty: Decimal
@@ -238,7 +239,7 @@ class UsdmAccount:
     def _fill(self, raw: _Trade) -> Fill:
         if not raw.commission.is_finite():
             raise VenueError("Binance sent a fill with a fee that is none")
-        orders.checked(abs(raw.commission))
+        orders.checked(raw.commission.copy_abs())
         told = self._names.get(raw.orderId, ClientOrderId(str(raw.orderId)))
         return Fill(
             self._twins.name_of(raw.orderId, told),
@@ -293,5 +294,5 @@ def _no_such_order(refused: RestRefused) -> bool:
 def _signed(value: Decimal) -> Decimal:
     if not value.is_finite():
         raise VenueError("Binance sent a balance or a position that is none")
-    orders.checked(abs(value))
+    orders.checked(value.copy_abs())
     return value

@@ -18,20 +18,21 @@ from trade_runtime.model.market import Quote, Trade
 from trade_runtime.model.orders import Side
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.book_sync import DepthEvent, DepthSnapshot, Levels
-from trade_runtime.venues.binance.streams import NS_PER_MS, Decode, Ms, decode_quote
+from trade_runtime.venues.binance.numbers import Id, Ms
+from trade_runtime.venues.binance.streams import NS_PER_MS, Decode, decode_quote
 
 
 class _Depth(msgspec.Struct):
     time_ms: Ms = msgspec.field(name="T")
-    first_id: int = msgspec.field(name="U")
-    last_id: int = msgspec.field(name="u")
-    previous_id: int = msgspec.field(name="pu")
+    first_id: Id = msgspec.field(name="U")
+    last_id: Id = msgspec.field(name="u")
+    previous_id: Id = msgspec.field(name="pu")
     bids: Levels = msgspec.field(name="b")
     asks: Levels = msgspec.field(name="a")
 
 
 class _AggTrade(msgspec.Struct, gc=False):
-    trade_id: int = msgspec.field(name="a")
+    trade_id: Id = msgspec.field(name="a")
     price: float = msgspec.field(name="p")
     quantity: float = msgspec.field(name="q")
     time_ms: Ms = msgspec.field(name="T")
@@ -39,7 +40,7 @@ class _AggTrade(msgspec.Struct, gc=False):
 
 
 class _Snapshot(msgspec.Struct):
-    lastUpdateId: int  # noqa: N815
+    lastUpdateId: Id  # noqa: N815
     bids: Levels
     asks: Levels
 

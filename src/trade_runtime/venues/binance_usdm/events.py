@@ -29,7 +29,8 @@ from trade_runtime.model.ids import ClientOrderId, Currency, TradeId, VenueName,
 from trade_runtime.model.orders import ZERO, ReportStatus
 from trade_runtime.protocols.world import Log
 from trade_runtime.venues.binance.answers import BINANCE
-from trade_runtime.venues.binance.streams import NS_PER_MS, Ms
+from trade_runtime.venues.binance.numbers import Id, Ms
+from trade_runtime.venues.binance.streams import NS_PER_MS
 from trade_runtime.venues.binance_usdm.orders import (
     algo_status_of,
     checked,
@@ -58,7 +59,7 @@ class _Order(msgspec.Struct):
     symbol: str = msgspec.field(name="s")
     client_id: str = msgspec.field(name="c")
     side: str = msgspec.field(name="S")
-    order_id: int = msgspec.field(name="i")
+    order_id: Id = msgspec.field(name="i")
     what: str = msgspec.field(name="x")
     status: str = msgspec.field(name="X")
     quantity: Decimal = msgspec.field(name="q")
@@ -69,13 +70,13 @@ class _Order(msgspec.Struct):
     fee: Decimal | None = msgspec.field(name="n", default=None)
     fee_asset: str | None = msgspec.field(name="N", default=None)
     time_ms: Ms = msgspec.field(name="T", default=0)
-    trade_id: int = msgspec.field(name="t", default=0)
+    trade_id: Id = msgspec.field(name="t", default=0)
     maker: bool = msgspec.field(name="m", default=False)
 
 
 class _Algo(msgspec.Struct):
     name: str = msgspec.field(name="caid")
-    algo_id: int = msgspec.field(name="aid")
+    algo_id: Id = msgspec.field(name="aid")
     status: str = msgspec.field(name="X")
     actual: str | int | None = msgspec.field(name="ai", default=None)
     reason: str = msgspec.field(name="rm", default="")
@@ -92,7 +93,7 @@ class _AlgoUpdate(msgspec.Struct):
 
 class _Rejected(msgspec.Struct):
     symbol: str = msgspec.field(name="s", default="")
-    order_id: int = msgspec.field(name="i", default=0)
+    order_id: Id = msgspec.field(name="i", default=0)
     reason: str = msgspec.field(name="r", default="")
 
 
@@ -240,7 +241,7 @@ class PrivateDecoder:
         fee = ZERO if raw.fee is None else raw.fee
         if not (fee.is_finite() and raw.last_price.is_finite() and raw.last_price > 0):
             raise VenueError("Binance sent a fill with a price or a fee that is none")
-        checked(abs(fee))
+        checked(fee.copy_abs())
         return Fill(
             name,
             instrument_of(raw.symbol, self._venue),

@@ -32,7 +32,8 @@ from trade_runtime.model.orders import (
     TimeInForce,
 )
 from trade_runtime.venues.binance.answers import BINANCE
-from trade_runtime.venues.binance.streams import NS_PER_MS, Ms
+from trade_runtime.venues.binance.numbers import Id, Ms
+from trade_runtime.venues.binance.streams import NS_PER_MS
 from trade_runtime.venues.binance_usdm.twins import Twins
 
 
@@ -89,7 +90,7 @@ class Order(msgspec.Struct):
     """An ordinary order, as answers show it."""
 
     symbol: str
-    orderId: int  # noqa: N815
+    orderId: Id  # noqa: N815
     clientOrderId: str  # noqa: N815
     side: str
     type: str
@@ -105,7 +106,7 @@ class Order(msgspec.Struct):
 class Algo(msgspec.Struct):
     """A conditional order, as answers show it."""
 
-    algoId: int  # noqa: N815
+    algoId: Id  # noqa: N815
     clientAlgoId: str  # noqa: N815
     symbol: str
     side: str

@@ -134,6 +134,8 @@ def _report(order_id: str, order: _Order, listing: Listing, venue: str) -> Order
     if status is None:
         raise VenueError(f"Kraken sent an order that is {excerpt(order.status)!r}")
     check_digits("order", order.vol, order.vol_exec)
+    if order.vol < 0 or order.vol_exec < 0:
+        raise VenueError(f"Kraken sent an order of {order.vol}, of which {order.vol_exec} filled")
     kind = type_of(described.ordertype)
     first, second = _price(described.price), _price(described.price2)
     if kind is OrderType.TRAILING_STOP:

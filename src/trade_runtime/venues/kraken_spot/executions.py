@@ -210,7 +210,13 @@ class Executions:
     def _fill(self, row: _Row, known: Known, at_ns: int) -> Fill | None:
         if row.exec_id is None:
             return None  # an order of a snapshot whose last event was a trade
-        if row.last_qty is None or row.last_price is None or not known.symbol or known.side is None:
+        if (
+            not row.exec_id
+            or row.last_qty is None
+            or row.last_price is None
+            or not known.symbol
+            or known.side is None
+        ):
             raise VenueError(f"Kraken told too little of the trade {excerpt(row.exec_id)}")
         if row.last_qty <= 0 or row.last_price <= 0:
             raise VenueError(f"Kraken sent a trade of {row.last_qty} at {row.last_price}")
