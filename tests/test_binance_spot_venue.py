@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from structlog.testing import capture_logs
 
-from tests.exchange_world import KEY, PATIENCE_SECS, SECRET, BinanceClient, World, exchange
+from tests.exchange_world import KEY, PATIENCE_SECS, SECRET, BinanceClient, World, exchange, now_ms
 from trade_runtime.errors import VenueDown, VenueError
 from trade_runtime.lifecycle.clock import SystemClock
 from trade_runtime.model.events import (
@@ -394,6 +394,13 @@ async def test_a_clock_that_is_wrong_does_no_harm(skew_ms: int) -> None:
     """Set while we run: one request is refused, and the next carries the exchange's time."""
     async with live() as one:
         await one.world.fault(f"clock_skew:{skew_ms}")
+        async with BinanceClient(one.world) as client:
+
+            async def skewed() -> bool:
+                told = (await client.public("/api/v3/time")).json()["serverTime"]
+                return abs(told - now_ms() - skew_ms) < 5_000
+
+            await one.world.until(skewed)
         refused = one.place()
         await one.told(refused, OrderRejected)
         order = one.place()
