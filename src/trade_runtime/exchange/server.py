@@ -50,14 +50,18 @@ class _Server:
         self._connections = 0
 
     async def serve(self, stream: trio.SocketStream) -> None:
+        record = self._floor.record
         if self._connections >= MAX_CONNECTIONS:
+            record.write("connection_refused", open=self._connections)
             await trio.aclose_forcefully(stream)
             return
         self._connections += 1
+        record.write("connected", open=self._connections)
         try:
             await serve_connection(stream, self)
         finally:
             self._connections -= 1
+            record.write("disconnected", open=self._connections)
 
     async def answer(self, request: Request) -> Answer:
         """Answer a request of HTTP."""
