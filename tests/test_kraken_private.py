@@ -130,7 +130,8 @@ ADDED = answering("add_order", result={"order_id": VENUE_ID, "cl_ord_id": OURS})
 async def test_the_connection_has_a_token_of_its_own() -> None:
     """Fresh for each, and what it asks for is orders and trades."""
     async with trading(Script()) as world:
-        (params,) = world.requests("subscribe")
+        params, balances = world.requests("subscribe")
+    assert balances == {"channel": "balances", "token": "the token"}
     assert params == {
         "channel": "executions",
         "snap_orders": True,
@@ -500,15 +501,102 @@ async def test_an_order_is_looked_for_among_open_and_closed() -> None:
     async with scripted(script) as venue:
         report = await venue.order(spec())
         script.rest["ClosedOrders"] = {"closed": {}, "count": 0}
-        nothing = await venue.order(spec())
+        nothing = await venue.order(spec("abc123-2"))
+        script.rest["QueryOrders"] = {VENUE_ID: CLOSED}
+        again = await venue.order(spec())
         script.rest["OpenOrders"] = "EService:Unavailable"
         with pytest.raises(VenueError):
-            await venue.order(spec())
+            await venue.order(spec("abc123-2"))
     assert report is not None
     assert (report.status, report.filled) == (ReportStatus.CANCELLED, Decimal("0.25"))
     assert (report.trigger_price, report.price) == (Decimal(9), Decimal(8))
     assert nothing is None
-    assert {call["cl_ord_id"] for call in script.called("OpenOrders")} == {OURS}
+    assert again == report
+    assert script.called("QueryOrders")[0]["txid"] == VENUE_ID
+    asked = [call["cl_ord_id"] for call in script.called("OpenOrders")]
+    assert asked == [OURS, "abc123-2", "abc123-2"]
+
+
+async def test_where_rest_has_no_room_the_stream_answers() -> None:
+    """What the private connection told is Kraken's own word: a stop does not wait for a counter."""
+    script = Script()
+    whole = {
+        "cl_ord_id": OURS,
+        "symbol": "BTC/USD",
+        "side": "buy",
+        "order_type": "limit",
+        "order_qty": 2,
+        "limit_price": 7.5,
+        "order_status": "new",
+    }
+    trade = {
+        "exec_id": "TAAAAA-BBBBB-CCCCCC",
+        "last_qty": 0.5,
+        "last_price": 7.5,
+        "cum_qty": 0.5,
+        "order_status": "partially_filled",
+        "fees": [{"asset": "USD", "qty": 0.1}],
+    }
+    async with trading(script) as world:
+        world.venue._rest.budget.close(trio.current_time() + 100)
+        await world.peer.say({**executions(row("new", **whole)), "type": "snapshot"})
+        await world.events.until(lambda: world.events.all)
+        (open_order,) = await world.venue.open_orders()
+        assert (open_order.quantity, open_order.price) == (Decimal(2), Decimal("7.5"))
+        await world.peer.say(executions(row("trade", **trade), sequence=2))
+        await world.events.until(lambda: len(world.events.all) == 2)
+        (fill,) = await world.venue.fills(1_795_514_400_000_001_000)
+        assert fill.trade_id == "TAAAAA-BBBBB-CCCCCC"
+        report = await world.venue.order(spec())
+        assert report is not None
+        assert (report.status, report.filled) == (ReportStatus.OPEN, Decimal("0.5"))
+        await world.peer.say(executions(row("canceled", reason="User requested"), sequence=3))
+        await world.events.until(lambda: len(world.events.all) == 3)
+        assert await world.venue.open_orders() == []
+        report = await world.venue.order(spec())
+        assert report is not None
+        assert (report.status, report.filled) == (ReportStatus.CANCELLED, Decimal("0.5"))
+        late = executions(row("new", **whole), sequence=4)
+        await world.peer.say(late)
+        await world.events.until(lambda: len(world.events.all) == 4)
+        assert await world.venue.open_orders() == []
+        rows = [
+            {
+                "asset": "BTC",
+                "balance": 3,
+                "wallets": [
+                    {"type": "spot", "id": "main", "balance": 1.25},
+                    {"type": "earn", "id": "flex", "balance": 1.75},
+                ],
+            }
+        ]
+        await world.peer.say({"channel": "balances", "type": "snapshot", "data": rows})
+        await wait_for(lambda: world.venue._desk.link.purse.held)  # type: ignore[union-attr]
+        assert await world.venue.balances() == {"BTC": Decimal("1.25")}
+        change = {"asset": "BTC", "balance": 1.5, "wallet_type": "spot", "wallet_id": "main"}
+        await world.peer.say({"channel": "balances", "type": "update", "data": [change]})
+        other = {**change, "balance": 9, "wallet_type": "earn"}
+        await world.peer.say({"channel": "balances", "type": "update", "data": [other]})
+        await wait_for(lambda: world.venue._desk.link.purse.held["BTC"] != Decimal("1.25"))  # type: ignore[index,union-attr]
+        assert await world.venue.balances() == {"BTC": Decimal("1.5")}
+    assert script.called("OpenOrders") == script.called("BalanceEx") == []
+
+
+async def test_an_order_that_a_snapshot_leaves_out_is_asked_for() -> None:
+    """It ended while nobody listened: how, only a question tells."""
+    script = Script()
+    whole = {"cl_ord_id": OURS, "symbol": "BTC/USD", "side": "buy", "order_type": "market"}
+    async with trading(script) as world:
+        first = row("new", order_qty=1, order_status="new", **whole)
+        await world.peer.say({**executions(first), "type": "snapshot"})
+        await world.events.until(lambda: world.events.all)
+        await world.peer.say({**executions(sequence=2), "type": "snapshot"})
+        world.venue._rest._calls.spend(10, trio.current_time())
+        await wait_for(lambda: world.venue._executions.open_reports() == [])
+        script.rest["QueryOrders"] = {VENUE_ID: CLOSED}
+        report = await world.venue.order(spec())
+    assert report is not None
+    assert report.status is ReportStatus.CANCELLED
 
 
 async def test_fills_are_paged_and_named() -> None:

@@ -9,7 +9,7 @@ Source: https://docs.kraken.com/api/docs/websocket-v2/executions
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
@@ -26,19 +26,33 @@ from trade_runtime.model.ids import (
     TradeId,
     VenueOrderId,
 )
-from trade_runtime.model.orders import ZERO, OrderType, ReportStatus, Side
+from trade_runtime.model.orders import ZERO, OrderReport, ReportStatus
 from trade_runtime.venues.kraken_spot.codec import KRAKEN, check_digits, side_of
+from trade_runtime.venues.kraken_spot.known import Known, Orders
 from trade_runtime.venues.kraken_spot.orders import type_of
 from trade_runtime.venues.kraken_spot.times import ns_of
 from trade_runtime.venues.wire.payload import excerpt
 
-MAX_KNOWN: Final = 20_000
-"""Orders that are kept in mind, more than may ever be open; the oldest are forgotten."""
+MAX_TRADES: Final = 5_000
+"""Fills that are kept in mind; the oldest are forgotten."""
+
+SNAP_TRADES: Final = 50
+"""Fills that Kraken tells at the beginning of a connection, the last ones."""
+
+DAY_NS: Final = 86_400_000_000_000
+"""How long before the first of them it is believed that there were no others, where there are
+fewer."""
 
 _ENDS: Final = {
     "filled": ReportStatus.FILLED,
     "canceled": ReportStatus.CANCELLED,
     "expired": ReportStatus.EXPIRED,
+}
+_OPEN: Final = ReportStatus.OPEN
+_STATUS: Final = {
+    "new": ReportStatus.OPEN,
+    "partially_filled": ReportStatus.OPEN,
+    **_ENDS,
 }
 
 
@@ -68,44 +82,11 @@ class _Row(msgspec.Struct):
     last_price: Decimal | None = None
     fees: list[_Fee] | None = None
     liquidity_ind: str | None = None
+    order_status: str | None = None
     reason: str | None = None
 
 
 _rows = msgspec.json.Decoder(list[_Row])
-
-
-@attrs.frozen
-class Known:
-    """What an order is, as far as it was told.
-
-    Attributes:
-        name: its client order id, or Kraken's own where it has none.
-        placed_at: on trio's clock, when we first heard of it.
-        symbol: as Kraken spells it; empty where that is not known.
-        side, type, quantity, price, trigger: its own, or None.
-        filled: the sum of what was executed.
-    """
-
-    name: ClientOrderId
-    placed_at: float
-    symbol: str = ""
-    side: Side | None = None
-    type: OrderType | None = None
-    quantity: Decimal | None = None
-    price: Decimal | None = None
-    trigger: Decimal | None = None
-    filled: Decimal = ZERO
-
-    @property
-    def complete(self) -> bool:
-        """All numbers of an order of its type are known."""
-        kind = self.type
-        if kind is None or self.quantity is None:
-            return False
-        fixed = kind.waits and kind is not OrderType.TRAILING_STOP
-        return (not kind.has_price or self.price is not None) and (
-            not fixed or self.trigger is not None
-        )
 
 
 class Executions:
@@ -121,53 +102,102 @@ class Executions:
     ) -> None:
         self.ignored = 0
         """Rows that tell nothing of use, or too little."""
+        self.in_step = False
+        """All that is open was told, and everything that happened since."""
         self._instrument_of = instrument_of
         self._now = now
-        self._known: OrderedDict[str, Known] = OrderedDict()
-        self._names: dict[ClientOrderId, str] = {}
+        self._orders = Orders()
+        self._trades: deque[Fill] = deque(maxlen=MAX_TRADES)
+        self._whole = False
+
+    def begin(self) -> None:
+        """A connection begins: nothing is in step until its snapshot is here."""
+        self.in_step = False
+        self._trades.clear()
 
     def learn(self, order_id: str, name: ClientOrderId) -> None:
         """Keep in mind how we call an order, as an answer of Kraken's told."""
-        if order_id not in self._known:
-            self._keep(order_id, Known(name, self._now()))
+        if self._orders.get(order_id) is None:
+            self._orders.keep(Known(order_id, name, self._now()))
 
     def name_of(self, order_id: str) -> ClientOrderId | None:
         """Return how we call an order, or None where that is not known."""
-        known = self._known.get(order_id)
+        known = self._orders.get(order_id)
         return None if known is None else known.name
+
+    def id_of(self, name: ClientOrderId) -> str | None:
+        """Return how Kraken calls an order, or None where that is not known."""
+        known = self._orders.named(name)
+        return None if known is None else known.order_id
 
     def age_secs(self, name: ClientOrderId) -> float | None:
         """Return how long ago we first heard of an order, or None."""
-        known = self._known.get(self._names.get(name, ""))
+        known = self._orders.named(name)
         return None if known is None else self._now() - known.placed_at
 
-    def decode(self, payload: msgspec.Raw) -> list[VenueEvent]:
+    def report(self, name: ClientOrderId) -> OrderReport | None:
+        """Return an order as it was told, or None where that is not in step or too little."""
+        known = self._orders.named(name) if self.in_step else None
+        return None if known is None else known.report(self._instrument_of(known.symbol))
+
+    def open_reports(self) -> list[OrderReport] | None:
+        """Return all open orders as they were told, or None as for `report`."""
+        if not self.in_step:
+            return None
+        found = [one.report(self._instrument_of(one.symbol)) for one in self._orders.open()]
+        reports = [report for report in found if report is not None]
+        return reports if len(reports) == len(found) else None
+
+    def fills(self, since_ns: int) -> list[Fill] | None:
+        """Return the fills from a time on, oldest first, or None where they may not be all."""
+        if not self.in_step or not self._trades:
+            return None
+        first_ns = self._trades[0].ts_ns
+        if since_ns < (first_ns - DAY_NS if self._whole else first_ns):
+            return None
+        once = {fill.trade_id: fill for fill in self._trades if fill.ts_ns >= since_ns}
+        return sorted(once.values(), key=lambda fill: (fill.ts_ns, fill.trade_id))
+
+    def decode(self, payload: msgspec.Raw, *, snapshot: bool = False) -> list[VenueEvent]:
         """Return what the rows tell, in their order.
+
+        Args:
+            payload: the rows.
+            snapshot: they are what stands at the beginning of a connection.
 
         Raises:
             VenueError: one of them made no sense.
         """
         events: list[VenueEvent] = []
-        for row in KRAKEN.decode(_rows, payload, "execution"):
-            numbers = (row.order_qty, row.cum_qty, row.limit_price, row.last_qty, row.last_price)
-            given = [value for value in numbers if value is not None]
-            given += [fee.qty for fee in row.fees or ()]
-            if row.triggers is not None and row.triggers.price is not None:
-                given.append(row.triggers.price)
-            check_digits("execution", *given)
+        rows = KRAKEN.decode(_rows, payload, "execution")
+        for row in rows:
+            _check(row)
             event = self._event(row, self._learned(row), ns_of(row.timestamp))
             if event is None:
                 self.ignored += 1
-            else:
-                events.append(event)
+                continue
+            events.append(event)
+            if isinstance(event, Fill):
+                self._whole = self._whole and len(self._trades) < MAX_TRADES
+                self._trades.append(event)
+        if snapshot:
+            told = (row for row in rows if row.exec_id is None)
+            self._orders.forget_others(
+                row.order_id for row in told if _STATUS.get(row.order_status or "") is _OPEN
+            )
+            # Kraken gives the last 50: of an account with fewer these are all.
+            self._whole = len(self._trades) < SNAP_TRADES
+            self._trades = deque(sorted(self._trades, key=lambda f: f.ts_ns), MAX_TRADES)
+            self.in_step = True
         return events
 
     def _learned(self, row: _Row) -> Known:
-        before = self._known.get(row.order_id)
+        before = self._orders.get(row.order_id)
         if before is None:
-            before = Known(ClientOrderId(row.order_id), self._now())
-        told = row.triggers.price if row.triggers is not None else None
+            before = Known(row.order_id, ClientOrderId(row.order_id), self._now())
+        trigger = row.triggers.price if row.triggers is not None else None
         known = Known(
+            row.order_id,
             ClientOrderId(row.cl_ord_id) if row.cl_ord_id else before.name,
             before.placed_at,
             row.symbol or before.symbol,
@@ -176,34 +206,27 @@ class Executions:
             before.type or (type_of(row.order_type) if row.order_type else None),
             before.quantity if row.order_qty is None else row.order_qty,
             before.price if row.limit_price is None else row.limit_price,
-            before.trigger if told is None else told,
+            before.trigger if trigger is None else trigger,
             before.filled if row.cum_qty is None else max(before.filled, row.cum_qty),
+            _status(before.status, row),
+            excerpt(row.reason or before.reason),
         )
-        self._keep(row.order_id, known)
+        if known.status is ReportStatus.FILLED and known.quantity is not None:
+            known = attrs.evolve(known, filled=max(known.filled, known.quantity))
+        self._orders.keep(known)
         return known
-
-    def _keep(self, order_id: str, known: Known) -> None:
-        self._known[order_id] = known
-        self._known.move_to_end(order_id)
-        self._names[known.name] = order_id
-        while len(self._known) > MAX_KNOWN:
-            _, old = self._known.popitem(last=False)
-            self._names.pop(old.name, None)
 
     def _event(self, row: _Row, known: Known, at_ns: int) -> VenueEvent | None:
         if row.exec_type == "trade":
             return self._fill(row, known, at_ns)
         if row.exec_type in _ENDS:
-            status, filled = _ENDS[row.exec_type], known.filled
-            if status is ReportStatus.FILLED and row.cum_qty is None and known.quantity is not None:
-                filled = max(filled, known.quantity)
-            return OrderClosed(known.name, status, filled, at_ns, excerpt(row.reason or ""))
+            status = _ENDS[row.exec_type]
+            return OrderClosed(known.name, status, known.filled, at_ns, excerpt(row.reason or ""))
         if row.exec_type == "new":
             return OrderAccepted(known.name, VenueOrderId(row.order_id), at_ns)
         if row.exec_type in ("amended", "restated") and known.complete:
             assert known.quantity is not None
-            trailing = known.type is OrderType.TRAILING_STOP
-            trigger = None if trailing else known.trigger
+            trigger = known.fixed_trigger
             return OrderAmended(known.name, known.quantity, known.price, trigger, at_ns)
         return None
 
@@ -239,3 +262,18 @@ class Executions:
             at_ns,
             fee_in_base=currency == base,
         )
+
+
+def _status(before: ReportStatus | None, row: _Row) -> ReportStatus | None:
+    if before is not None and before is not _OPEN:
+        return before  # it has ended, and what comes now was held up
+    if row.exec_id is not None and row.order_status == "filled":
+        return before  # of a trade; that it ended is told by a row of its own
+    return _STATUS.get(row.order_status or row.exec_type, before)
+
+
+def _check(row: _Row) -> None:
+    numbers = [row.order_qty, row.cum_qty, row.limit_price, row.last_qty, row.last_price]
+    numbers += [fee.qty for fee in row.fees or ()]
+    numbers.append(row.triggers.price if row.triggers is not None else None)
+    check_digits("execution", *(value for value in numbers if value is not None))

@@ -22,6 +22,7 @@ from trade_runtime.protocols import Environment
 from trade_runtime.venues.kraken_spot.codec import Ack, ack_of, read_envelope
 from trade_runtime.venues.kraken_spot.executions import Executions
 from trade_runtime.venues.kraken_spot.orders import request
+from trade_runtime.venues.kraken_spot.purse import Purse
 from trade_runtime.venues.kraken_spot.rest import failure
 from trade_runtime.venues.kraken_spot.session import ACK_SECS, Silence, first_failure
 from trade_runtime.venues.wire.link import Link
@@ -63,6 +64,8 @@ class PrivateLink:
     ) -> None:
         self.ahead_ns = 0
         """How far Kraken's clock is ahead of ours."""
+        self.purse = Purse()
+        """What the account holds, as it was told."""
         self._link = link
         self._token = token
         self._executions = executions
@@ -86,18 +89,21 @@ class PrivateLink:
             params = {"channel": "executions", "snap_orders": True, "snap_trades": True}
             with trio.move_on_after(ACK_SECS) as scope:
                 await self.ask("subscribe", params)
+                await self.ask("subscribe", {"channel": "balances"})
             if scope.cancelled_caught:
-                raise VenueError(f"Kraken did not confirm `executions` within {ACK_SECS:g} s")
+                raise VenueError(f"Kraken did not confirm its channels within {ACK_SECS:g} s")
             connected()
             await trio.sleep_forever()
 
         over = "the connection was left"
+        self._executions.begin()
         try:
             failed = await first_failure(self._pump, subscribe, self._silence.watch, self._watch)
             over = str(failed)
             raise failed
         finally:
             self._over = over
+            self._executions.begin()
             for waiting in self._waiting.values():
                 waiting.answered.set()
             if self._executions.ignored:
@@ -151,8 +157,11 @@ class PrivateLink:
             self._silence.heard()
             if envelope.channel == "executions":
                 self._check_sequence(envelope.sequence)
-                for event in self._executions.decode(envelope.data):
+                snapshot = envelope.type == "snapshot"
+                for event in self._executions.decode(envelope.data, snapshot=snapshot):
                     self._tell(event)
+            elif envelope.channel == "balances":
+                self.purse.take(envelope.data, snapshot=envelope.type == "snapshot")
             elif envelope.method or envelope.error:
                 self._on_ack(ack_of(envelope))
 

@@ -34,6 +34,10 @@ CLOSED_SECS: Final = 5.0
 LOCKOUT_SECS: Final = 900.0
 """And after it locked the key out for a while."""
 
+ROOMY: Final = 0.5
+"""Up to this part of the counter REST is asked freely; beyond it, only for what nothing else
+tells."""
+
 MAX_PATIENCE_SECS: Final = 60.0
 """A private request that would wait longer for its room is not sent."""
 
@@ -88,7 +92,11 @@ class Rest:
     """
 
     def __init__(
-        self, http: Http, env: Environment, key: tuple[Secret, Secret] | None, tier: str = "starter"
+        self,
+        http: Http,
+        env: Environment,
+        key: tuple[Secret, Secret] | None,
+        tier: str = "intermediate",
     ) -> None:
         self._http = http
         self._key = key
@@ -98,6 +106,12 @@ class Rest:
         self._calls = Leak("calls", capacity, per_sec)
         self.budget = Budget([self._calls])
         self._closed_until = -math.inf
+
+    def has_room(self, cost: float) -> bool:
+        """Tell whether a question may be asked at once, with room left for others."""
+        now = trio.current_time()
+        level = self._calls.level(now) + cost
+        return now >= self.budget.closed_until and level <= self._calls.capacity * ROOMY
 
     async def get(self, name: str, params: Mapping[str, str]) -> msgspec.Raw:
         """Return the result of a public request.
@@ -167,8 +181,9 @@ class Rest:
             text = str(error)
             if answer.status == 429 or "Temporary lockout" in text:
                 self.budget.close(now + LOCKOUT_SECS)
+            elif "EAPI:Rate limit exceeded" in text:
+                self._calls.told(self._calls.capacity, now)  # somebody else uses the account, too
             elif any(word in text for word in _TOO_MUCH):
-                self._calls.told(self._calls.capacity, now)
                 self.budget.close(now + CLOSED_SECS)
             elif text.startswith("EAPI:Invalid nonce"):
                 raise VenueRefused(

@@ -96,7 +96,9 @@ class KrakenSpotSettings:
     live: bool = False
     testnet: bool = attrs.field(default=False, validator=_no_testnet)
     dead_mans_switch_secs: int = attrs.field(default=0, validator=whole_number(0, MAX_SWITCH_SECS))
-    tier: Tier = attrs.field(default="starter", validator=_one_of("starter", "intermediate", "pro"))
+    tier: Tier = attrs.field(
+        default="intermediate", validator=_one_of("starter", "intermediate", "pro")
+    )
     trigger_reference: Literal["last", "index"] = attrs.field(
         default="last", validator=_one_of("last", "index")
     )

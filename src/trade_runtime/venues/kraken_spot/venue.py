@@ -17,7 +17,7 @@ import trio
 
 from trade_runtime.errors import VenueDown, VenueError, VenueRefused
 from trade_runtime.model.events import Fill, VenueEvent
-from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
+from trade_runtime.model.ids import Currency, InstrumentId, VenueName
 from trade_runtime.model.orders import OrderReport, OrderSpec, TimeInForce
 from trade_runtime.protocols import Capabilities, Environment, Placed, VenueSink
 from trade_runtime.venues.kraken_spot import account
@@ -143,9 +143,15 @@ class KrakenSpot(KrakenMarket):
     async def open_orders(self) -> Sequence[OrderReport]:
         """Return every order that is open on the account, whoever placed it.
 
+        Where REST has little room left, it is what the private connection told.
+
         Raises:
             VenueError: no answer, or one that made no sense.
         """
+        if not self._rest.has_room(1):
+            told = self._executions.open_reports()
+            if told is not None:
+                return told
         listing = await self.listing()
         body = await self._rest.post("OpenOrders", {})
         return self._learned(account.decode_open(body, listing, self._name))
@@ -153,14 +159,20 @@ class KrakenSpot(KrakenMarket):
     async def order(self, order: Placed) -> OrderReport | None:
         """Return Kraken's view of an order, or None where it says that there is none.
 
-        It is looked for among the open ones first: an order goes from there to the closed ones.
+        One whose id at Kraken is known is asked for by that; another is looked for among the open
+        ones first, for an order goes from there to the closed ones.
 
         Raises:
             VenueError: no answer, or one that made no sense.
         """
         name, listing = order.client_order_id, await self.listing()
-        if is_venue_id(name):
-            return await self._queried(name)
+        if not self._rest.has_room(2) and (told := self._executions.report(name)) is not None:
+            return told
+        order_id = name if is_venue_id(name) else self._executions.id_of(name)
+        if order_id is not None:
+            found = await self._queried(order_id)
+            if found is not None or is_venue_id(name):
+                return found
         params = {"cl_ord_id": name}
         asked = (("OpenOrders", account.decode_open), ("ClosedOrders", account.decode_closed))
         for method, decode in asked:
@@ -175,9 +187,9 @@ class KrakenSpot(KrakenMarket):
                     return report
         return None
 
-    async def _queried(self, name: ClientOrderId) -> OrderReport | None:
+    async def _queried(self, order_id: str) -> OrderReport | None:
         try:
-            body = await self._rest.post("QueryOrders", {"txid": name})
+            body = await self._rest.post("QueryOrders", {"txid": order_id})
         except VenueRefused as refused:
             if str(refused).startswith(_UNKNOWN_ORDER):
                 return None
@@ -194,6 +206,8 @@ class KrakenSpot(KrakenMarket):
         Raises:
             VenueError: no answer, one that made no sense, or more than `MAX_PAGES` pages.
         """
+        if not self._rest.has_room(2) and (told := self._executions.fills(since_ns)) is not None:
+            return told
         listing = await self.listing()
         start = max(since_ns // 1000 - 1, 0)  # it is told what is after it
         params = {"start": f"{start // 10**6}.{start % 10**6:06d}", "consolidate_taker": "false"}
@@ -228,9 +242,14 @@ class KrakenSpot(KrakenMarket):
     async def balances(self) -> Mapping[Currency, Decimal]:
         """Return what the account holds, free and locked.
 
+        Where REST has little room left, it is what the private connection told of the main wallet.
+
         Raises:
             VenueError: no answer, or one that made no sense.
         """
+        link = self._desk.link
+        if link is not None and link.purse.held is not None and not self._rest.has_room(1):
+            return dict(link.purse.held)
         listing = await self.listing()
         return account.decode_balances(await self._rest.post("BalanceEx", {}), listing)
 
@@ -268,8 +287,8 @@ class KrakenSpot(KrakenMarket):
             return
         try:
             withdraws = account.may_withdraw(await self._rest.post("GetApiKeyInfo", {}))
-        except VenueRefused as refused:
-            self._env.log.debug("Kraken does not say what the key may do", error=str(refused))
+        except VenueError as error:
+            self._env.log.debug("Kraken does not say what the key may do", error=str(error))
         else:
             if withdraws:
                 self._env.log.warning(

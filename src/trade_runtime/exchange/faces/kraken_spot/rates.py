@@ -38,16 +38,24 @@ FREE: Final = (
 
 class _Counter:
     def __init__(self, capacity: float, per_sec: float) -> None:
-        self.capacity = capacity
+        self._capacity = capacity
         self._per_sec = per_sec
         self._level = 0.0
         self._at = trio.current_time()
 
-    def add(self, cost: float) -> float:
+    def add(self, cost: float) -> bool:
+        """Count; return whether it is too much."""
         now = trio.current_time()
         self._level = max(0.0, self._level - (now - self._at) * self._per_sec) + cost
         self._at = now
-        return self._level
+        return self._level > self._capacity
+
+    def take(self, cost: float) -> bool:
+        """Count what there is room for; return whether there is none."""
+        if not self.add(cost):
+            return False
+        self._level -= cost
+        return True
 
 
 class Rates:
@@ -75,7 +83,7 @@ class Rates:
         """
         if method in FREE:
             return
-        if self._calls.add(2.0 if method in COSTLY else 1.0) > self._calls.capacity:
+        if self._calls.take(2.0 if method in COSTLY else 1.0):
             raise Wrong("EAPI:Rate limit exceeded")
 
     def add(self, symbol: str) -> None:
@@ -99,8 +107,7 @@ class Rates:
         self._pair(symbol).add(_of_age(CANCEL, age_secs))
 
     def _count(self, symbol: str, cost: float) -> None:
-        counter = self._pair(symbol)
-        if counter.add(cost) > counter.capacity:
+        if self._pair(symbol).add(cost):
             raise Wrong("EOrder:Rate limit exceeded")
 
     def _pair(self, symbol: str) -> _Counter:
