@@ -60,6 +60,7 @@ USDM = LocalKind(
         api_secret=Secret(SECRET),
         rest_url=http,
         ws_url=ws,
+        dead_mans_switch_secs=1,
     ),
 )
 
@@ -70,7 +71,7 @@ USDM = LocalKind(
     ("kind", "skipped"),
     [
         pytest.param(SPOT, {"amends", "the_switch"}, id="binance_spot"),
-        pytest.param(USDM, {"the_switch"}, id="binance_usdm"),
+        pytest.param(USDM, set(), id="binance_usdm"),
         pytest.param(KRAKEN, set(), id="kraken_spot"),
     ],
 )

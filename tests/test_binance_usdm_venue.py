@@ -442,6 +442,23 @@ async def test_requests_of_a_stop_keep_to_the_limits() -> None:
         assert await usdm.open_orders() == []
 
 
+async def test_looking_at_open_orders_again_and_again_costs_little() -> None:
+    """A stop does so several times a second, and the whole account takes forty times the weight."""
+    async with exchange() as world, connected(world) as (usdm, events):
+        price = await price_of(world)
+        usdm.submit(spec("a", price=price - 1000))
+        usdm.submit(spec("b", OrderType.STOP_MARKET, trigger_price=price + 500))
+        await events.until(lambda: bool(events.of("a") and events.of("b")))
+        for _ in range(20):
+            assert {one.client_order_id for one in await usdm.open_orders()} == {"a", "b"}
+        weight = sum(
+            spent
+            for name, spent in usdm.sender._budget.spent.items()
+            if name.startswith("REQUEST_WEIGHT")
+        )
+        assert weight < 250
+
+
 async def test_market_data_comes_on_both_routes() -> None:
     """Quotes and books on one, trades on the other; the book agrees with every quote."""
     async with exchange(still=False, quotes_per_sec=50.0) as world:

@@ -7,11 +7,13 @@ a crash: which is which is asked where it is not known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
 import msgspec
+import trio
 
 from trade_runtime.errors import VenueError
 from trade_runtime.model.events import Fill
@@ -43,6 +45,13 @@ MAX_NAMES: Final = 20_000
 
 WINDOW_MS: Final = 7 * 86_400_000
 """How far back Binance looks by time; what is older is read page by page from the first."""
+
+
+WHOLE_SECS: Final = 60.0
+"""How old the last look at the whole account may be; Binance takes a lot of weight for it."""
+
+WHOLE_WEIGHT: Final = 40
+"""That weight, for each of the two services; a look at one symbol has 1."""
 
 
 class _Trade(msgspec.Struct):
@@ -97,33 +106,52 @@ class UsdmAccount:
         self._venue = venue
         self._symbols = symbols
         self._names: dict[int, ClientOrderId] = {}
+        self._one_way = False
+        self._whole_at = -math.inf
+        self._elsewhere: set[str] = set()
+        """Symbols beside those that are traded in which something rests, as of then."""
 
     async def check_one_way(self) -> None:
         """See that a symbol has one position, and not a long and a short one (hedge mode).
 
+        Once it was seen it is not asked for again: Binance changes it for an empty account alone.
+
         Raises:
             VenueError: it has two, or no answer came.
         """
+        if self._one_way:
+            return
         body = await self._ask("/fapi/v1/positionSide/dual", {}, 30)
         if BINANCE.decode(_mode, body, "position mode").dualSidePosition:
             raise VenueError(
                 "the account is in hedge mode, where a symbol has a long and a short position:"
                 " switch it to one-way mode at Binance (Preferences, Position Mode)"
             )
+        self._one_way = True
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Return all that rests on the account, of both services.
 
+        To ask for the whole account costs forty times as much as to ask for one symbol. So it is
+        asked for as a whole at first and once in `WHOLE_SECS`; between, the symbols that are traded
+        are looked at, and those in which something else rested.
+
         Raises:
             VenueError: no answer, or one that made no sense.
         """
-        # The conditional ones first: one that triggers between the two is told twice, never not.
-        waiting = BINANCE.decode(
-            orders.algos, await self._ask("/fapi/v1/openAlgoOrders", {}, 40), "list of orders"
-        )
-        resting = BINANCE.decode(
-            orders.orders, await self._ask("/fapi/v1/openOrders", {}, 40), "list of orders"
-        )
+        symbols = sorted({*self._symbols(), *self._elsewhere})
+        now = trio.current_time()
+        if now >= self._whole_at + WHOLE_SECS or len(symbols) >= WHOLE_WEIGHT:
+            waiting, resting = await self._resting("")
+            self._whole_at = now
+            told = {raw.symbol for raw in waiting} | {raw.symbol for raw in resting}
+            self._elsewhere = told.difference(self._symbols())
+        else:
+            waiting, resting = [], []
+            for symbol in symbols:
+                some, others = await self._resting(symbol)
+                waiting += some
+                resting += others
         woken = {
             raw.symbol
             for raw in resting
@@ -139,6 +167,15 @@ class UsdmAccount:
             report = orders.report(raw, self._twins, self._venue)
             found[report.client_order_id] = report
         return list(found.values())
+
+    async def _resting(self, symbol: str) -> tuple[list[orders.Algo], list[orders.Order]]:
+        """Return what rests in a symbol, or in all where it is empty, of both services."""
+        params, weight = ({"symbol": symbol}, 1) if symbol else ({}, WHOLE_WEIGHT)
+        # The conditional ones first: one that triggers between the two is told twice, never not.
+        body = await self._ask("/fapi/v1/openAlgoOrders", params, weight)
+        waiting = BINANCE.decode(orders.algos, body, "list of orders")
+        body = await self._ask("/fapi/v1/openOrders", params, weight)
+        return waiting, BINANCE.decode(orders.orders, body, "list of orders")
 
     async def order(self, order: Placed) -> OrderReport | None:
         """Return what Binance knows of an order, or None where it says that it knows none.
