@@ -116,6 +116,23 @@ async def test_answers_come_late() -> None:
         assert 0.3 <= trio.current_time() - began
 
 
+async def test_a_slow_answer_holds_up_no_other() -> None:
+    """Requests on one socket are carried out in their order, and are slow side by side."""
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+    async with exchange() as world, open_socket(world, API) as socket:
+        await world.fault("slow_answers:500,on=order")
+        began = trio.current_time()
+        for number in range(20):
+            params = {**order, "quantity": "0.01", "price": "50000", "newClientOrderId": number}
+            message = {"id": -number - 1, "method": "order.place", "params": signed_params(params)}
+            await socket.send(message)
+        assert 200 == (await socket.ask("time"))["status"]
+        assert [] == socket.waiting
+        assert {200} == {(await socket.next())["status"] for _ in range(20)}
+        assert 0.5 < trio.current_time() - began < 5
+        assert [str(number) for number in range(20)] == await open_ids(world)
+
+
 async def test_events_come_late_twice_and_out_of_order() -> None:
     """Each fault by itself; answers come as ever."""
     async with (

@@ -24,6 +24,9 @@ from trade_runtime.serving import Cut, Gone, Request, Wire, text_frame
 MAX_QUEUED_FRAMES: Final = 20_000
 """Frames that wait for a client that does not read; beyond it the socket is cut."""
 
+MAX_UNDER_WAY: Final = 256
+"""Messages of a client that wait for their answer; beyond it no more are read."""
+
 BATCH_FRAMES: Final = 64
 """Frames that go out in one send, at most."""
 
@@ -62,6 +65,7 @@ class Socket:
         self._held_until = math.inf
         self._more = trio.Event()
         self._scope = trio.CancelScope()
+        self._room = trio.Semaphore(MAX_UNDER_WAY)
         self._goodbye: tuple[int, str] | None = None
         self._leaving = trio.Event()
         self._sent = trio.Event()
@@ -112,7 +116,8 @@ class Socket:
         """Accept it and serve it to its end.
 
         Args:
-            on_message: called with each message of the client, one after the other.
+            on_message: called with each message of the client. Calls begin in the order in which
+                messages come; one that waits, as for a slow answer, holds up no other and no ping.
 
         Raises:
             Gone: the client is gone, or the socket was cut.
@@ -130,7 +135,7 @@ class Socket:
                     nursery.start_soon(self._fall_silent)
                     if self._pings:
                         nursery.start_soon(self._ping)
-                    await self._receive(on_message)
+                    await self._receive(on_message, nursery)
                     nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             # One of the tasks found the client gone; the others ended with it.
@@ -143,13 +148,22 @@ class Socket:
             floor.record.write("socket_closed", path=self._request.path)
         raise Gone
 
-    async def _receive(self, on_message: OnMessage) -> None:
+    async def _receive(self, on_message: OnMessage, nursery: trio.Nursery) -> None:
         # Closed at once where `on_message` raises, as a fault that cuts the connection does.
         async with aclosing(self._wire.messages()) as messages:
             async for message in messages:
                 with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
                     self._floor.record.write("message", body=without_secrets(_decode(message)))
-                await on_message(message)
+                # This yields, so that the call before has begun: of tasks that begin together trio
+                # does not say which comes first.
+                await self._room.acquire()
+                nursery.start_soon(self._handle, on_message, message)
+
+    async def _handle(self, on_message: OnMessage, message: bytes) -> None:
+        try:
+            await on_message(message)
+        finally:
+            self._room.release()
 
     def _put(self, frame: bytes, secs: float = 0.0) -> None:
         if len(self._queue) >= MAX_QUEUED_FRAMES:
