@@ -16,7 +16,9 @@ from trade_runtime import Fill, OrderRefused, OrderUpdate, Quote, Strategy
 
 
 class Grid(Strategy):
-    """Rests `n` entries far below the market, and holds one unit with a stop-loss of its own."""
+    """Rests `n` entries far below the market, from `at` of its price downwards, and holds one unit
+    with a stop-loss of its own.
+    """
 
     begun = False
 
@@ -27,8 +29,9 @@ class Grid(Strategy):
         own = self.trader.open_orders(quote.instrument)
         entries = [order for order in own if not order.spec.protective]
         rules = self.trader.instrument(quote.instrument)
+        at = float(self.params.get("at", 0.7))
         for step in range(int(self.params.get("n", 50)) - len(entries)):
-            price = rules.round_price(quote.bid * (0.7 - 0.001 * step), up=False)
+            price = rules.round_price(quote.bid * (at - 0.001 * step), up=False)
             self.trader.limit(quote.instrument, "buy", self.params.get("size", "0.01"), price)
         if self.trader.position(quote.instrument).quantity == 0:
             self.trader.market(quote.instrument, "buy", "1")

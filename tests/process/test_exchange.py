@@ -14,7 +14,7 @@ import pytest
 
 from tests.process import judge
 from tests.process.exchange_world import KINDS, KRAKEN, SPOT, USDM, Exchange, ExchangeWorld, Kind
-from tests.process.support import BUDGET_SECS, FULL, NOISE_SECS, Run, grid, share, strategy
+from tests.process.support import BUDGET_SECS, FULL, NOISE_SECS, Run, share, strategy
 
 pytestmark = pytest.mark.process
 
@@ -42,6 +42,11 @@ BENIGN = ("delay_events", "duplicate_events", "reorder_events", "clock_skew")
 N = 12
 """Entries of a grid."""
 
+GRID = strategy("grid", "Grid", n=N, at=0.98)
+"""As far from the market as every venue lets an order be."""
+
+EMPTY = strategy("grid", "Grid", n=0)
+
 
 def until_grid(exchange: Exchange, run: Run, n: int = N) -> None:
     """Wait until the grid's entries rest, and the stop of its position."""
@@ -55,7 +60,7 @@ def test_a_signal_stops_it_clean(tmp_path: Path, kind: Kind) -> None:
     """
     world = ExchangeWorld(tmp_path, kind)
     with world.exchange() as exchange:
-        world.trade(exchange, grid(N))
+        world.trade(exchange, GRID)
         with world.run() as run:
             until_grid(exchange, run)
             run.send(signal.SIGTERM)
@@ -63,7 +68,7 @@ def test_a_signal_stops_it_clean(tmp_path: Path, kind: Kind) -> None:
             assert run.took_secs < BUDGET_SECS + NOISE_SECS
         judge.check_clean(world, run, world.evidence())
         (stop,) = exchange.open_orders()
-        world.trade(exchange, grid(0))
+        world.trade(exchange, EMPTY)
         with world.run() as run:
             run.until_log("Market data flows")
             run.send(signal.SIGTERM)
@@ -88,7 +93,7 @@ def test_a_stop_under_a_fault(tmp_path: Path, fault: str, kind: Kind) -> None:
     world = ExchangeWorld(tmp_path, kind)
     with world.exchange() as exchange:
         for _ in range(share(1, 20)):
-            world.trade(exchange, grid(N), strategy("churn", "Churn", every=2))
+            world.trade(exchange, GRID, strategy("churn", "Churn", every=2))
             with world.run() as run:
                 run.until(lambda: exchange.counts()[0] >= N, "entries")
                 exchange.fault(fault)
@@ -109,7 +114,7 @@ def test_a_stop_under_a_fault(tmp_path: Path, fault: str, kind: Kind) -> None:
 
 def heal(world: ExchangeWorld, exchange: Exchange) -> None:
     """Have a runtime without a will of its own start and stop: all is in order after that."""
-    world.trade(exchange, strategy("grid", "Grid", n=0), strategy("churn", "Churn", every=10**9))
+    world.trade(exchange, EMPTY, strategy("churn", "Churn", every=10**9))
     with world.run() as run:
         run.until_log("Market data flows")
         run.send(signal.SIGTERM)
@@ -124,7 +129,7 @@ def test_killed_again_and_again(tmp_path: Path, kind: Kind) -> None:
     """
     world = ExchangeWorld(tmp_path, kind)
     with world.exchange() as exchange:
-        world.trade(exchange, grid(N), strategy("churn", "Churn", every=2))
+        world.trade(exchange, GRID, strategy("churn", "Churn", every=2))
         for number in range(share(2, 30)):
             with world.run() as run:
                 run.until_log("Market data flows")
@@ -141,7 +146,7 @@ def test_killed_with_the_switch_armed(tmp_path: Path, kind: Kind) -> None:
     """
     world = ExchangeWorld(tmp_path, kind)
     with world.exchange() as exchange:
-        world.trade(exchange, grid(N), venue={"dead_mans_switch_secs": kind.switch_secs})
+        world.trade(exchange, GRID, venue={"dead_mans_switch_secs": kind.switch_secs})
         with world.run() as run:
             until_grid(exchange, run)
             run.until(lambda: exchange.ask("state")["switches"], "an armed switch")
