@@ -59,7 +59,7 @@ USDM = Kind(
     "ETHUSDT",
     "ETH",
     {"rest_url": "http", "ws_url": "ws"},
-    switch_secs=3,
+    switch_secs=5,
 )
 KRAKEN = Kind(
     "kraken_spot",

@@ -29,7 +29,7 @@ from trade_runtime.model.events import (
     OrderClosed,
     OrderRejected,
 )
-from trade_runtime.model.ids import VenueName, VenueOrderId, venue_of
+from trade_runtime.model.ids import ClientOrderId, VenueName, VenueOrderId, venue_of
 from trade_runtime.model.orders import OrderReport, OrderType, ReportStatus
 from trade_runtime.protocols import Clock, Venue
 from trade_runtime.settings import OrderSettings
@@ -39,7 +39,10 @@ log = structlog.get_logger("reconcile")
 T = TypeVar("T")
 
 DOUBT_RETRY_SECS = 0.25
-"""How soon an order in doubt is asked about again."""
+MAX_DOUBT_RETRY_SECS = 2.0
+"""How soon an order in doubt is asked about again: at first, then twice as long each time, up to
+this. Each question is counted by the venue, and who asks too often is shut out.
+"""
 
 LOOKS = 3
 """How often in a row a difference has to be found to be one."""
@@ -101,6 +104,7 @@ class Reconciler:
         Raises:
             VenueError: the venue did not answer. Who supervises this calls again.
         """
+        pause_secs = DOUBT_RETRY_SECS
         while True:
             with trio.move_on_after(self._settings.reconcile_secs):
                 await self._wanted.wait()
@@ -114,12 +118,14 @@ class Reconciler:
                 self._wanted.set()
                 raise
             self._done += 1
-            await self._account.note_balances()
             if agree:
+                pause_secs = DOUBT_RETRY_SECS
+                await self._account.note_balances()
                 self.ready.set()
             else:
                 self._wanted.set()
-                await trio.sleep(DOUBT_RETRY_SECS)
+                await trio.sleep(pause_secs)
+                pause_secs = min(2 * pause_secs, MAX_DOUBT_RETRY_SECS)
 
     async def _explain(self) -> bool:
         """See whether all that the venue says is explained; return whether that is settled.
@@ -166,12 +172,20 @@ class Reconciler:
         Raises:
             VenueError: the venue did not answer. Who supervises this calls again.
         """
+        pause_secs, asked = DOUBT_RETRY_SECS, set[ClientOrderId]()
         while True:
             while not self._doubtful():
                 await self._orders.changed.park()
-            await self.ask_about(self._doubtful())
-            if self._doubtful():
+            doubtful = self._doubtful()
+            await self.ask_about(doubtful)
+            fresh = {order.id for order in doubtful} - asked
+            asked = {order.id for order in self._doubtful()}
+            pause_secs = DOUBT_RETRY_SECS if fresh else min(2 * pause_secs, MAX_DOUBT_RETRY_SECS)
+            if asked:
                 await trio.sleep(DOUBT_RETRY_SECS)
+                with trio.move_on_after(pause_secs - DOUBT_RETRY_SECS):
+                    while {order.id for order in self._doubtful()} <= asked:
+                        await self._orders.changed.park()
 
     async def reconcile(self) -> list[OrderReport]:
         """Book what the venue says of fills and orders; return what rests there of ours.
