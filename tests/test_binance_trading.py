@@ -227,7 +227,8 @@ async def test_what_it_holds_and_what_not(autojump_clock: MockClock) -> None:
             {"symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT"}
             | {"orderTypes": ["LIMIT", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT"]},
             {"symbol": "ETHUSDT", "baseAsset": "ETH", "quoteAsset": "USDT"}
-            | {"orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT"]},
+            | {"orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT"]}
+            | {"filters": [{"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 3}]},
         ]
         names = json.loads(request.url.params["symbols"])
         return httpx.Response(200, json={"symbols": [s for s in symbols if s["symbol"] in names]})
@@ -236,6 +237,7 @@ async def test_what_it_holds_and_what_not(autojump_clock: MockClock) -> None:
         assert OrderType.TAKE_PROFIT in venue.capabilities.types
         await venue.instruments(["BTCUSDT"])
         assert OrderType.STOP_MARKET in venue.capabilities.types
+        assert venue.capabilities.max_stops == 5
         await venue.instruments(["ETHUSDT"])
         holds = venue.capabilities
         assert holds.types == {OrderType.LIMIT, OrderType.MARKET, OrderType.STOP_LIMIT}
@@ -243,6 +245,7 @@ async def test_what_it_holds_and_what_not(autojump_clock: MockClock) -> None:
         assert (holds.post_only, holds.reduce_only, holds.amend, holds.oco) == (True,) + (
             False,
         ) * 3
+        assert holds.max_stops == 3
         assert not isinstance(venue, TellsPositions)
         assert venue.settle_secs == 6.0
         venue.amend(spec(), quantity=Decimal(1), price=Decimal(1), trigger_price=None)

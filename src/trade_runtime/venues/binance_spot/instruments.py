@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+import attrs
 import msgspec
 
 from trade_runtime.errors import VenueError
@@ -19,6 +20,19 @@ MAX_PLACES: Final = 8
 """Binance counts in steps of 10^-8; that is the step where a filter names none."""
 
 
+@attrs.frozen
+class Traits:
+    """What may rest in a symbol.
+
+    Attributes:
+        types: of orders.
+        max_stops: orders that wait for a trigger; None where Binance names no bound.
+    """
+
+    types: frozenset[OrderType]
+    max_stops: int | None
+
+
 class _Filter(msgspec.Struct):
     filterType: str  # noqa: N815
     tickSize: Decimal = ZERO  # noqa: N815
@@ -27,6 +41,7 @@ class _Filter(msgspec.Struct):
     minQty: Decimal = ZERO  # noqa: N815
     maxQty: Decimal = ZERO  # noqa: N815
     minNotional: Decimal = ZERO  # noqa: N815
+    maxNumAlgoOrders: int = 0  # noqa: N815
 
 
 class _Symbol(msgspec.Struct):
@@ -58,16 +73,18 @@ def decode_instruments(body: bytes, venue: VenueName) -> dict[str, Instrument]:
     }
 
 
-def decode_order_types(body: bytes) -> dict[str, frozenset[OrderType]]:
-    """Decode the answer of `/api/v3/exchangeInfo` into the types of orders that each symbol takes.
+def decode_traits(body: bytes) -> dict[str, Traits]:
+    """Decode the answer of `/api/v3/exchangeInfo` into what may rest in each symbol.
 
     Raises:
         VenueError: it made no sense.
     """
-    return {
-        raw.symbol: frozenset(kind for kind, text in TYPES.items() if text in raw.orderTypes)
-        for raw in BINANCE.decode(_info, body, "exchangeInfo").symbols
-    }
+    found = {}
+    for raw in BINANCE.decode(_info, body, "exchangeInfo").symbols:
+        most = [one.maxNumAlgoOrders for one in raw.filters if one.maxNumAlgoOrders > 0]
+        kinds = frozenset(kind for kind, text in TYPES.items() if text in raw.orderTypes)
+        found[raw.symbol] = Traits(kinds, min(most, default=None))
+    return found
 
 
 def _instrument(raw: _Symbol, venue: VenueName) -> Instrument:

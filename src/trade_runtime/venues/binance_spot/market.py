@@ -16,7 +16,6 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId, VenueName
 from trade_runtime.model.instrument import Instrument
 from trade_runtime.model.market import Bar
-from trade_runtime.model.orders import OrderType
 from trade_runtime.protocols import Environment, MarketSession, MarketSink
 from trade_runtime.venues.binance.answers import RestRefused
 from trade_runtime.venues.binance.book_sync import DepthSnapshot
@@ -30,7 +29,7 @@ from trade_runtime.venues.binance_spot.codec import (
     decode_tickers,
     decode_trades,
 )
-from trade_runtime.venues.binance_spot.instruments import decode_instruments, decode_order_types
+from trade_runtime.venues.binance_spot.instruments import Traits, decode_instruments, decode_traits
 from trade_runtime.venues.binance_spot.settings import MAX_DEPTH_LIMIT, BinanceSpotSettings
 from trade_runtime.venues.wire.link import open_link
 
@@ -66,8 +65,8 @@ class BinanceSpot:
         self._tls = tls
         self.known: dict[str, Instrument] = {}
         """The instruments that were asked for, by symbol."""
-        self.order_types: dict[str, frozenset[OrderType]] = {}
-        """What each of them takes."""
+        self.traits: dict[str, Traits] = {}
+        """What may rest in each of them."""
 
     async def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
         """Return what Binance says of those of `symbols` that it has; they are spelled as there.
@@ -100,7 +99,7 @@ class BinanceSpot:
         found = decode_instruments(body, self._name)
         self._rest.learn(body)
         self.known |= found
-        self.order_types |= decode_order_types(body)
+        self.traits |= decode_traits(body)
         return found
 
     @asynccontextmanager

@@ -44,7 +44,7 @@ from trade_runtime.venues.binance_spot.user_codec import UserDecoder
 from trade_runtime.venues.wire.sending import MAX_WAIT_SECS, Numbers, Sender
 
 MAX_STOPS: Final = 5
-"""Of a symbol that wait for a trigger: Binance's filter MAX_NUM_ALGO_ORDERS."""
+"""Of a symbol that wait for a trigger, where its filter MAX_NUM_ALGO_ORDERS does not say."""
 
 OPEN_ORDERS_WEIGHT: Final = 80
 ACCOUNT_WEIGHT: Final = 20
@@ -93,7 +93,9 @@ class BinanceSpotVenue(BinanceSpot):
         Orders with a date and orders that only close a position are the runtime's own; changes and
         groups too, see `desk`.
         """
-        taken = [self.order_types[one] for one in self._symbols if one in self.order_types]
+        traits = [self.traits[one] for one in self._symbols if one in self.traits]
+        taken = [one.types for one in traits]
+        most = [MAX_STOPS if one.max_stops is None else one.max_stops for one in traits]
         return Capabilities(
             types=frozenset[OrderType](TYPES).intersection(*taken),
             tifs=frozenset[TimeInForce](TIFS),
@@ -101,7 +103,7 @@ class BinanceSpotVenue(BinanceSpot):
             reduce_only=False,
             amend=False,
             oco=False,
-            max_stops=MAX_STOPS,
+            max_stops=min(most, default=MAX_STOPS),
         )
 
     @property
