@@ -331,6 +331,24 @@ async def test_the_record_of_a_killed_exchange_tells_everything(tmp_path: Path) 
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_when_it_is_told_to(how: signal.Signals) -> None:
+    """With exit code 0, and nothing on stderr; `kraken` is another name of `kraken_spot`."""
+    words = ["--venue", "kraken", "--port", "0", "--api-key", "k", "--api-secret", "c2VjcmV0"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "trade_runtime", "exchange", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("kraken_spot is served at http://127.0.0.1:")
+        process.send_signal(how)
+        _, told = process.communicate(timeout=20)
+    assert (0, "") == (process.returncode, told)
+
+
+@pytest.mark.process
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     """One sentence each, and exit code 2."""
 
