@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import attrs
 import httpx
+import msgspec
 import pytest
 import structlog
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.recorded import recorded
 from tests.replay_world import Sink
-from tests.test_binance_usdm_market import FAST, FOUR
+from tests.test_binance_usdm_market import FAST, FOUR, json_values
 from tests.usdm_world import (
     KEY,
     PATIENCE_SECS,
@@ -28,7 +33,7 @@ from tests.usdm_world import (
     venue,
 )
 from trade_runtime.errors import VenueDown, VenueError
-from trade_runtime.exchange.faces.binance_usdm import KIND
+from trade_runtime.exchange.faces.binance_usdm import KIND, endpoints, face
 from trade_runtime.exchange.record import Record
 from trade_runtime.exchange.server import serve_exchange
 from trade_runtime.exchange.settings import ExchangeSettings
@@ -53,8 +58,18 @@ from trade_runtime.model.orders import (
 )
 from trade_runtime.protocols import CancelsAll, DeadMansSwitch, TellsPositions
 from trade_runtime.venues.binance_usdm import BinanceUsdmSettings, plugin, private
+from trade_runtime.venues.binance_usdm.account import UsdmAccount
 from trade_runtime.venues.binance_usdm.market import UsdmMarket
+from trade_runtime.venues.binance_usdm.twins import Twins
 from trade_runtime.venues.binance_usdm.venue import BinanceUsdm
+
+FIELDS = [
+    *("symbol", "orderId", "clientOrderId", "side", "type", "status", "origQty", "executedQty"),
+    *("algoId", "clientAlgoId", "algoStatus", "orderType", "quantity", "actualOrderId", "price"),
+    *("id", "qty", "commission", "commissionAsset", "time", "asset", "balance", "positionAmt"),
+    *("positionSide", "dualSidePosition", "triggerPrice", "actualQty", "updateTime"),
+]
+VALUES = ["1", "0.5", "BUY", "NEW", "FILLED", "FINISHED", "BOTH", "NaN", "1e99999", "-1"]
 
 BTC = InstrumentId("BTCUSDT.usdm")
 ETH = InstrumentId("ETHUSDT.usdm")
@@ -546,3 +561,86 @@ async def test_recordings_come_through_the_wire_whole(symbol: str) -> None:
             assert sink.bad_books == 0
             hearing.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
+
+
+async def test_an_amend_and_a_cancel_of_all_without_an_answer_are_no_refusals() -> None:
+    """The stream and a query tell what came of them."""
+    async with exchange() as world, connected(world) as (usdm, events):
+        price = await price_of(world)
+        order = spec("a", price=price - 1000)
+        usdm.submit(order)
+        await events.until(lambda: bool(events.of("a")))
+        await world.fault("error_after_accept:on=amend+cancel")
+        usdm.amend(order, quantity=Decimal("0.02"), price=price - 900, trigger_price=None)
+        await events.until(lambda: any(isinstance(one, OrderAmended) for one in events.all))
+        usdm.cancel_all(order)
+        await events.until(lambda: any(isinstance(one, OrderClosed) for one in events.all))
+        await ask(lambda: usdm.sender.unknown == 2)
+        assert not [one for one in events.all if isinstance(one, AmendRejected | CancelRejected)]
+
+
+async def test_orders_keep_to_the_limits_that_binance_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has no room within a second never leaves; cancels and stop-losses always have room."""
+    narrow = tuple(
+        attrs.evolve(one, limit=12) if one.secs == 10 else one for one in endpoints.WINDOWS
+    )
+    monkeypatch.setattr(endpoints, "WINDOWS", narrow)
+    monkeypatch.setattr(face, "WINDOWS", narrow)
+    async with exchange() as world, connected(world) as (usdm, events):
+        price = await price_of(world)
+        for number in range(20):
+            usdm.submit(spec(f"o-{number}", price=price - 1000))
+        await events.until(lambda: len({one.client_order_id for one in events.all}) == 20)
+        refused = [one for one in events.all if isinstance(one, OrderRejected)]
+        assert {"not sent: no room within 1 s"} == {one.reason for one in refused}
+        assert 8 <= len(refused) < 20
+        stop = spec("stop", OrderType.STOP_MARKET, trigger_price=price + 500, protective=True)
+        usdm.submit(stop)
+        await events.until(lambda: any(isinstance(e, OrderAccepted) for e in events.of("stop")))
+        assert not [row for row in world.record("answer") if row["status"] == 429]
+
+
+class Says:
+    """A REST API that answers everything with the same."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def send(self, *_: object, **__: object) -> bytes:
+        return self._body
+
+    async def now_ms(self) -> int:
+        return 10**12
+
+
+@given(
+    st.binary(max_size=60)
+    | st.lists(st.dictionaries(st.sampled_from(FIELDS), json_values | st.sampled_from(VALUES))).map(
+        msgspec.json.encode
+    )
+    | st.dictionaries(st.sampled_from(FIELDS), json_values | st.sampled_from(VALUES)).map(
+        msgspec.json.encode
+    )
+)
+def test_no_answer_to_a_question_does_more_than_raise_a_venue_error(body: bytes) -> None:
+    """Whatever comes, nothing foreign leaks, and no number is told that is none."""
+
+    async def main() -> None:
+        said: Any = Says(body)
+        account = UsdmAccount(said, Twins(), VenueName("usdm"), lambda: {"BTCUSDT"})
+        questions: list[Callable[[], Any]] = [
+            account.open_orders,
+            account.balances,
+            account.positions,
+            account.check_one_way,
+            lambda: account.fills(0),
+            lambda: account.order(spec("a")),
+            lambda: account.order(spec("a", OrderType.STOP_MARKET)),
+        ]
+        for question in questions:
+            with contextlib.suppress(VenueError):
+                await question()
+
+    trio.run(main)
