@@ -432,14 +432,31 @@ async def test_ends_and_changes_that_others_made() -> None:
     assert expired.client_order_id == "OAAAAA-BBBBB-CCCCCC"
 
 
-async def test_a_gap_in_the_events_ends_the_connection() -> None:
-    """So that what was missed is asked for."""
+async def test_a_gap_in_the_events_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what was missed is asked for; nothing behind the gap is told."""
+    monkeypatch.setattr(private_module, "GAP_SECS", 0.1)
     async with trading(Script()) as world:
         await world.peer.say(executions(sequence=4))
         await world.peer.say(executions(row("new"), sequence=6))
         await world.events.until(lambda: world.failed)
     assert "went from 4 to 6" in str(world.failed)
     assert world.events.all == []
+
+
+async def test_events_are_told_in_their_sequence_and_once() -> None:
+    """One that comes early waits, and one that comes again is dropped."""
+    async with trading(Script()) as world:
+        await world.peer.say(executions(sequence=1))
+        await world.peer.say(executions(row("canceled"), sequence=3))
+        await world.peer.say(executions(row("new"), sequence=2))
+        await world.peer.say(executions(row("new"), sequence=2))
+        await world.peer.say(executions(row("new", order_id="OAAAAA-BBBBB-CCCCCC"), sequence=4))
+        await world.events.until(lambda: len(world.events.all) == 3)
+    assert [type(event) for event in world.events.all] == [
+        OrderAccepted,
+        OrderClosed,
+        OrderAccepted,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -512,9 +529,10 @@ async def test_an_order_is_looked_for_among_open_and_closed() -> None:
     assert (report.trigger_price, report.price) == (Decimal(9), Decimal(8))
     assert nothing is None
     assert again == report
-    assert script.called("QueryOrders")[0]["txid"] == VENUE_ID
+    assert script.called("QueryOrders") == []  # what has ended stays so
     asked = [call["cl_ord_id"] for call in script.called("OpenOrders")]
     assert asked == [OURS, "abc123-2", "abc123-2"]
+    assert len(script.called("ClosedOrders")) == 2
 
 
 async def test_where_rest_has_no_room_the_stream_answers() -> None:
@@ -597,6 +615,31 @@ async def test_an_order_that_a_snapshot_leaves_out_is_asked_for() -> None:
         report = await world.venue.order(spec())
     assert report is not None
     assert report.status is ReportStatus.CANCELLED
+
+
+async def test_one_question_answers_many() -> None:
+    """After the switch fired dozens of orders have ended, and REST has no room for each."""
+    script = Script()
+    ended = {
+        f"OAAAAA-BBBBB-{number:06d}": {**CLOSED, "cl_ord_id": f"abc123-{number}"}
+        for number in range(30)
+    }
+    script.rest["ClosedOrders"] = {"closed": ended, "count": 30}
+    async with trading(script) as world:
+        await world.peer.say({**executions(), "type": "snapshot"})
+        await wait_for(lambda: world.venue._executions.in_step)
+        found = []
+
+        async def ask(number: int) -> None:
+            found.append(await world.venue.order(spec(f"abc123-{number}")))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                nursery.start_soon(ask, number)
+    assert {report.status for report in found if report} == {ReportStatus.CANCELLED}
+    assert len(found) == 30
+    assert len(script.called("ClosedOrders")) == 1
+    assert script.called("OpenOrders") == []
 
 
 async def test_fills_are_paged_and_named() -> None:

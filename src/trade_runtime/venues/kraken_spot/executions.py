@@ -28,7 +28,7 @@ from trade_runtime.model.ids import (
 )
 from trade_runtime.model.orders import ZERO, OrderReport, ReportStatus
 from trade_runtime.venues.kraken_spot.codec import KRAKEN, check_digits, side_of
-from trade_runtime.venues.kraken_spot.known import Known, Orders
+from trade_runtime.venues.kraken_spot.known import MAX_KNOWN, Known, Orders
 from trade_runtime.venues.kraken_spot.orders import type_of
 from trade_runtime.venues.kraken_spot.times import ns_of
 from trade_runtime.venues.wire.payload import excerpt
@@ -109,6 +109,7 @@ class Executions:
         self._orders = Orders()
         self._trades: deque[Fill] = deque(maxlen=MAX_TRADES)
         self._whole = False
+        self._ended: dict[ClientOrderId, OrderReport] = {}
 
     def begin(self) -> None:
         """A connection begins: nothing is in step until its snapshot is here."""
@@ -119,6 +120,22 @@ class Executions:
         """Keep in mind how we call an order, as an answer of Kraken's told."""
         if self._orders.get(order_id) is None:
             self._orders.keep(Known(order_id, name, self._now()))
+
+    def learn_report(self, report: OrderReport) -> None:
+        """Keep an answer of Kraken's in mind: what has ended stays as it is."""
+        if report.status is _OPEN:
+            self.learn(report.venue_order_id, report.client_order_id)
+            return
+        before = self._orders.get(report.venue_order_id)
+        placed_at = before.placed_at if before is not None else self._now()
+        self._ended[report.client_order_id] = report
+        while len(self._ended) > MAX_KNOWN:
+            del self._ended[next(iter(self._ended))]
+        self._orders.keep(Known.of(report, placed_at))
+
+    def lost(self) -> list[str]:
+        """Return Kraken's ids of orders of which it is not known any more where they stand."""
+        return self._orders.lost()
 
     def name_of(self, order_id: str) -> ClientOrderId | None:
         """Return how we call an order, or None where that is not known."""
@@ -136,7 +153,12 @@ class Executions:
         return None if known is None else self._now() - known.placed_at
 
     def report(self, name: ClientOrderId) -> OrderReport | None:
-        """Return an order as it was told, or None where that is not in step or too little."""
+        """Return an order as it was told, or None where that is not in step or too little.
+
+        One that has ended is told in step or not: it stays so.
+        """
+        if (ended := self._ended.get(name)) is not None:
+            return ended
         known = self._orders.named(name) if self.in_step else None
         return None if known is None else known.report(self._instrument_of(known.symbol))
 
@@ -214,6 +236,9 @@ class Executions:
         if known.status is ReportStatus.FILLED and known.quantity is not None:
             known = attrs.evolve(known, filled=max(known.filled, known.quantity))
         self._orders.keep(known)
+        ended = self._ended.get(known.name)
+        if ended is not None and ended.venue_order_id != row.order_id:
+            del self._ended[known.name]  # somebody used its name again
         return known
 
     def _event(self, row: _Row, known: Known, at_ns: int) -> VenueEvent | None:

@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from trade_runtime.model.ids import ClientOrderId, InstrumentId, VenueOrderId
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, VenueOrderId, symbol_of
 from trade_runtime.model.orders import ZERO, OrderReport, OrderType, ReportStatus, Side
 
 MAX_KNOWN: Final = 20_000
@@ -48,6 +48,24 @@ class Known:
     filled: Decimal = ZERO
     status: ReportStatus | None = None
     reason: str = ""
+
+    @classmethod
+    def of(cls, report: OrderReport, placed_at: float) -> Known:
+        """Return what an answer to a query says of an order."""
+        return cls(
+            report.venue_order_id,
+            report.client_order_id,
+            placed_at,
+            symbol_of(report.instrument),
+            report.side,
+            report.type,
+            report.quantity,
+            report.price,
+            report.trigger_price,
+            report.filled,
+            report.status,
+            report.reason,
+        )
 
     @property
     def complete(self) -> bool:
@@ -114,6 +132,10 @@ class Orders:
     def open(self) -> list[Known]:
         """Return those that are open."""
         return [one for one in self._by_id.values() if one.status is ReportStatus.OPEN]
+
+    def lost(self) -> list[str]:
+        """Return Kraken's ids of those of which it is not known any more where they stand."""
+        return [one.order_id for one in self._by_id.values() if one.status is None and one.side]
 
     def forget_others(self, open_ids: Iterable[str]) -> None:
         """Take these for all that are open: of the others it is not known any more what became."""

@@ -3,8 +3,8 @@ account's orders.
 
 Guarantees that an answer goes to the request it belongs to, by its number; that a request without
 an answer in `REPLY_SECS`, or whose connection ended, is of unknown outcome, whether or not a byte
-of it left; and that a gap in the sequence of events ends the connection, so that what was missed is
-asked for. Nothing here shields.
+of it left; and that events are told in their sequence, each once, while one that stays away ends
+the connection, so that what was missed is asked for. Nothing here shields.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import trio
 from trade_runtime.errors import VenueError
 from trade_runtime.model.events import VenueEvent
 from trade_runtime.protocols import Environment
-from trade_runtime.venues.kraken_spot.codec import Ack, ack_of, read_envelope
+from trade_runtime.venues.kraken_spot.codec import Ack, Envelope, ack_of, read_envelope
 from trade_runtime.venues.kraken_spot.executions import Executions
 from trade_runtime.venues.kraken_spot.orders import request
 from trade_runtime.venues.kraken_spot.purse import Purse
@@ -29,6 +29,12 @@ from trade_runtime.venues.wire.link import Link
 
 REPLY_SECS: Final = 5.0
 """For Kraken to answer a request; what it answers later, the events tell."""
+
+GAP_SECS: Final = 1.0
+"""How long events wait for one before them that has not come; then it was missed."""
+
+MAX_EARLY: Final = 1_000
+"""Events that wait so."""
 
 _SESSION_OVER: Final = ("ESession:", "EAPI:Invalid token", "EAuth:")
 
@@ -75,6 +81,8 @@ class PrivateLink:
         self._requests = count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._sequence: int | None = None
+        self._early: dict[int, Envelope] = {}
+        self._gap_since = 0.0
         self._over: str | None = None
         self._ended = trio.Event()
 
@@ -98,7 +106,9 @@ class PrivateLink:
         over = "the connection was left"
         self._executions.begin()
         try:
-            failed = await first_failure(self._pump, subscribe, self._silence.watch, self._watch)
+            failed = await first_failure(
+                self._pump, subscribe, self._silence.watch, self._watch, self._watch_gaps
+            )
             over = str(failed)
             raise failed
         finally:
@@ -156,19 +166,45 @@ class PrivateLink:
             envelope = read_envelope(await self._link.receive())
             self._silence.heard()
             if envelope.channel == "executions":
-                self._check_sequence(envelope.sequence)
-                snapshot = envelope.type == "snapshot"
-                for event in self._executions.decode(envelope.data, snapshot=snapshot):
-                    self._tell(event)
+                for one in self._in_order(envelope):
+                    snapshot = one.type == "snapshot"
+                    for event in self._executions.decode(one.data, snapshot=snapshot):
+                        self._tell(event)
             elif envelope.channel == "balances":
                 self.purse.take(envelope.data, snapshot=envelope.type == "snapshot")
             elif envelope.method or envelope.error:
                 self._on_ack(ack_of(envelope))
 
-    def _check_sequence(self, sequence: int | None) -> None:
-        last, self._sequence = self._sequence, sequence
-        if last is not None and sequence is not None and sequence != last + 1:
-            raise VenueError(f"Kraken's events went from {last} to {sequence}: some were missed")
+    def _in_order(self, envelope: Envelope) -> list[Envelope]:
+        """Return the frames that may be read now; one that came early waits for those before it."""
+        sequence, last = envelope.sequence, self._sequence
+        if sequence is None:
+            return [envelope]
+        if last is not None and sequence <= last:
+            return []  # it came twice
+        if last is not None and sequence > last + 1:
+            if not self._early:
+                self._gap_since = trio.current_time()
+            self._early[sequence] = envelope
+            if len(self._early) > MAX_EARLY:
+                raise VenueError(f"Kraken's events after {last} were missed")
+            return []
+        found = [envelope]
+        while sequence + 1 in self._early:
+            sequence += 1
+            found.append(self._early.pop(sequence))
+        self._sequence = sequence
+        self._gap_since = trio.current_time()
+        return found
+
+    async def _watch_gaps(self) -> None:
+        while True:
+            await trio.sleep(GAP_SECS / 4)
+            if self._early and trio.current_time() > self._gap_since + GAP_SECS:
+                raise VenueError(
+                    f"Kraken's events went from {self._sequence} to {min(self._early)}:"
+                    " some were missed"
+                )
 
     def _on_ack(self, ack: Ack) -> None:
         if ack.server_ns:

@@ -11,14 +11,15 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 import trio
 
 from trade_runtime.errors import VenueDown, VenueError, VenueRefused
 from trade_runtime.model.events import Fill, VenueEvent
-from trade_runtime.model.ids import Currency, InstrumentId, VenueName
-from trade_runtime.model.orders import OrderReport, OrderSpec, TimeInForce
+from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
+from trade_runtime.model.orders import OrderReport, OrderSpec, ReportStatus, TimeInForce
 from trade_runtime.protocols import Capabilities, Environment, Placed, VenueSink
 from trade_runtime.venues.kraken_spot import account
 from trade_runtime.venues.kraken_spot.desk import DEADLINE_SECS, KrakenDesk
@@ -65,6 +66,7 @@ class KrakenSpot(KrakenMarket):
         super().__init__(name, settings, env, rest, tls)
         self._sink: VenueSink | None = None
         self._key_checked = False
+        self._asking = trio.Lock()
         self._executions = Executions(
             lambda symbol: InstrumentId(f"{symbol}.{name}"), trio.current_time
         )
@@ -159,43 +161,66 @@ class KrakenSpot(KrakenMarket):
     async def order(self, order: Placed) -> OrderReport | None:
         """Return Kraken's view of an order, or None where it says that there is none.
 
-        One whose id at Kraken is known is asked for by that; another is looked for among the open
-        ones first, for an order goes from there to the closed ones.
+        One that has ended stays so, and is not asked for again. One whose id at Kraken is known is
+        asked for by that; another is looked for among the open ones before the closed ones, for an
+        order goes from there to here.
 
         Raises:
             VenueError: no answer, or one that made no sense.
         """
-        name, listing = order.client_order_id, await self.listing()
-        if not self._rest.has_room(2) and (told := self._executions.report(name)) is not None:
+        name = order.client_order_id
+        if (told := self._told(name)) is not None:
             return told
+        async with self._asking:  # what one question brings answers those that wait, too
+            if (told := self._told(name)) is not None:
+                return told
+            return await self._ask_for(name)
+
+    def _told(self, name: ClientOrderId) -> OrderReport | None:
+        """Return an order as it was told: one that has ended, or any where REST has no room."""
+        told = self._executions.report(name)
+        if told is None or (told.status is ReportStatus.OPEN and self._rest.has_room(2)):
+            return None
+        return told
+
+    async def _ask_for(self, name: ClientOrderId) -> OrderReport | None:
         order_id = name if is_venue_id(name) else self._executions.id_of(name)
         if order_id is not None:
-            found = await self._queried(order_id)
-            if found is not None or is_venue_id(name):
-                return found
-        params = {"cl_ord_id": name}
-        asked = (("OpenOrders", account.decode_open), ("ClosedOrders", account.decode_closed))
-        for method, decode in asked:
+            lost = (one for one in self._executions.lost() if one != order_id)
+            found = await self._queried([order_id, *islice(lost, MAX_IDS - 1)])
+            report = next((one for one in found if one.venue_order_id == str(order_id)), None)
+            if report is not None or is_venue_id(name):
+                return report
+        params = {"cl_ord_id": str(name)}
+        asked: list[tuple[str, dict[str, str]]] = [
+            ("OpenOrders", params),
+            ("ClosedOrders", params),  # it may have gone from there to here meanwhile
+        ]
+        if self._executions.in_step:
+            # It was not told to be open, so it is likely among the last 50 that ended: they answer
+            # whoever else asks, too.
+            asked.insert(0, ("ClosedOrders", {}))
+        for method, given in asked:
             try:
-                body = await self._rest.post(method, params)
+                body = await self._rest.post(method, given)
             except VenueRefused as refused:
                 if str(refused).startswith(_UNKNOWN_ORDER):
                     continue
                 raise
-            for report in self._learned(decode(body, listing, self._name)):
+            decode = account.decode_open if method == "OpenOrders" else account.decode_closed
+            for report in self._learned(decode(body, await self.listing(), self._name)):
                 if report.client_order_id == name:
                     return report
         return None
 
-    async def _queried(self, order_id: str) -> OrderReport | None:
+    async def _queried(self, order_ids: Sequence[str]) -> Sequence[OrderReport]:
         try:
-            body = await self._rest.post("QueryOrders", {"txid": order_id})
+            body = await self._rest.post("QueryOrders", {"txid": ",".join(order_ids)})
         except VenueRefused as refused:
-            if str(refused).startswith(_UNKNOWN_ORDER):
-                return None
-            raise
-        reports = account.decode_queried(body, await self.listing(), self._name)
-        return next(iter(self._learned(reports)), None)
+            if not str(refused).startswith(_UNKNOWN_ORDER):
+                raise
+            return [] if len(order_ids) == 1 else await self._queried(order_ids[:1])
+        return self._learned(account.decode_queried(body, await self.listing(), self._name))
 
     async def fills(self, since_ns: int) -> Sequence[Fill]:
         """Return the account's fills from `since_ns` on, oldest first.
@@ -236,7 +261,7 @@ class KrakenSpot(KrakenMarket):
 
     def _learned(self, reports: Sequence[OrderReport]) -> Sequence[OrderReport]:
         for report in reports:
-            self._executions.learn(report.venue_order_id, report.client_order_id)
+            self._executions.learn_report(report)
         return reports
 
     async def balances(self) -> Mapping[Currency, Decimal]:

@@ -25,7 +25,7 @@ CANCEL: Final = ((5, 8.0), (10, 6.0), (15, 5.0), (45, 4.0), (90, 2.0), (300, 1.0
 AMEND: Final = ((5, 3.0), (10, 2.0), (15, 1.0))
 """What an amend counts beside 1."""
 
-COSTLY: Final = ("TradesHistory", "Ledgers", "QueryLedgers", "ClosedOrders")
+COSTLY: Final = ("TradesHistory", "Ledgers", "QueryLedgers")
 FREE: Final = (
     "AddOrder",
     "AmendOrder",
