@@ -39,6 +39,7 @@ from trade_runtime.settings import Settings
 from trade_runtime.venues.binance.rest import Account, Rest
 from trade_runtime.venues.binance_spot import BinanceSpotSettings, open_spot
 from trade_runtime.venues.binance_spot.trades import MAX_PAGES, PAGE, OwnTrades
+from trade_runtime.venues.binance_spot.user_codec import Response
 from trade_runtime.venues.binance_spot.venue import BinanceSpotVenue
 from trade_runtime.venues.wire.http import Http
 
@@ -223,7 +224,7 @@ async def test_what_it_holds_and_what_not(autojump_clock: MockClock) -> None:
     """As Binance says of the symbols that are traded; it cannot amend, and says so once more."""
 
     def handler(request: httpx.Request) -> httpx.Response:
-        symbols = [
+        symbols: list[dict[str, Any]] = [
             {"symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT"}
             | {"orderTypes": ["LIMIT", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT"]},
             {"symbol": "ETHUSDT", "baseAsset": "ETH", "quoteAsset": "USDT"}
@@ -273,6 +274,22 @@ async def test_an_order_is_none_only_where_binance_says_so(autojump_clock: MockC
         for _ in range(2):
             with pytest.raises(VenueError):
                 await venue.order(spec())
+
+
+async def test_a_connection_that_is_one_too_many_is_not_tried_again_too_soon(
+    autojump_clock: MockClock,
+) -> None:
+    """Binance says until when, and neither a request nor a connection leaves before."""
+    async with trading(lambda _: httpx.Response(200, content=b"[]")) as (venue, sink):
+        now_ms = await venue._rest.now_ms()
+        with pytest.raises(VenueError, match=r"refused the subscription.* 429 -1003 Many"):
+            await venue._stream._check(Response("x", 429, -1003, "Many.", now_ms + 5_000))
+        with pytest.raises(VenueDown, match=r"for another 5\.0 s"):
+            await venue.open_orders()
+        with pytest.raises(VenueDown, match=r"for another 5\.0 s"):
+            await venue.run(sink, lambda: None)
+        await trio.sleep(5.1)
+        assert not await venue.open_orders()
 
 
 async def test_balances_and_open_orders(autojump_clock: MockClock) -> None:

@@ -266,6 +266,11 @@ def test_answers_to_requests_are_told_apart() -> None:
     assert good == Response("x", 200)
     bad = decoder.decode('{"id":7,"status":401,"error":{"code":-2015,"msg":"Invalid."}}')
     assert bad == Response("7", 401, -2015, "Invalid.")
+    limited = decoder.decode(
+        '{"id":"x","status":429,"error":{"code":-1003,"msg":"Many.","data":{"serverTime":1,'
+        '"retryAfter":1700000005000}}}'
+    )
+    assert limited == Response("x", 429, -1003, "Many.", 1_700_000_005_000)
     request = json.loads(encode_request("x", "ping", {"b": 1, "a": "t"}))
     assert request == {"id": "x", "method": "ping", "params": {"b": 1, "a": "t"}}
 

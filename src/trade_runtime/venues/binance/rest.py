@@ -163,6 +163,16 @@ class Rest:
         assert self._offset_ms is not None
         return round(account.clock.now_ns() / NS_PER_MS + self._offset_ms)
 
+    def be_silent(self, secs: float | None) -> float:
+        """Send nothing for so long, as Binance asked; return for how long that is.
+
+        Args:
+            secs: what it asked for; None where it did not say.
+        """
+        secs = DEFAULT_BACKOFF_SECS if secs is None else min(max(secs, 0.0), MAX_BACKOFF_SECS)
+        self.budget.close(trio.current_time() + secs)
+        return secs
+
     def forget_time(self) -> None:
         """Have Binance's time of day asked before the next request that carries it."""
         self._offset_ms = None
@@ -207,15 +217,14 @@ class Rest:
         if code == Code.TOO_MANY_ORDERS and wait is None and answer.status != 418:
             limits.exhaust_orders(self.budget, now)  # cancels and queries may go on
         elif answer.status in TOO_MANY:
-            secs = _retry_after_secs(wait)
-            self.budget.close(now + secs)
+            secs = self.be_silent(_retry_after_secs(wait))
             text += f"; nothing is sent for {secs:g} s"
         elif code == Code.CLOCK:
             self.forget_time()
         return RestRefused(text, answer.status, code)
 
 
-def _retry_after_secs(header: str | None) -> float:
+def _retry_after_secs(header: str | None) -> float | None:
     if header is None or not header.isascii() or not header.isdigit():
-        return DEFAULT_BACKOFF_SECS
-    return min(float(header[:9]), MAX_BACKOFF_SECS)
+        return None
+    return float(header[:9])

@@ -8,8 +8,10 @@ What Binance Spot has and this does not use, and why:
 - `order/amend/keepPriority` only makes an order smaller, and `order/cancelReplace` is a cancel and
   a new order that can each fail alone. Neither is a change of one order to given numbers, so the
   capability `amend` is absent, and the runtime cancels and places anew where it has to.
-- `orderList/oco` places both orders in one request. A bracket's stop-loss must rest from the first
-  fill of the entry on, before its target is due, and grow with it; so groups are the runtime's own.
+- `orderList/oco` places both orders in one request, and the first part that fills of one ends the
+  other. A bracket's stop-loss must rest from the first fill of the entry on, before its target is
+  due, and go on covering what is left when a part of the target has filled; so groups are the
+  runtime's own.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import trio
 
 from trade_runtime.errors import RuntimeFault, VenueError
 from trade_runtime.model.events import VenueEvent
-from trade_runtime.venues.binance.answers import Code
+from trade_runtime.venues.binance.answers import TOO_MANY, Code
 from trade_runtime.venues.binance.rest import Rest
 from trade_runtime.venues.binance.signing import Signer
 from trade_runtime.venues.binance_spot.user_codec import Response, UserDecoder, encode_request
@@ -73,6 +73,7 @@ class UserStream:
             VenueError: no connection came about, or it ended.
         """
         self._rest.forget_time()  # clocks drift: each connection asks anew
+        await self._rest.now_ms()  # nor is a connection tried while Binance wants to be left alone
         async with open_link(self._url, self._tls) as link:
             early = await self._subscribe(link)
             connected()
@@ -94,15 +95,18 @@ class UserStream:
                 if not isinstance(told, Response):
                     early += told
                 elif told.id == SUBSCRIBE:
-                    self._check(told)
+                    await self._check(told)
                     return early
         raise VenueError(f"Binance did not answer the subscription within {SUBSCRIBE_SECS:g} s")
 
-    def _check(self, answer: Response) -> None:
+    async def _check(self, answer: Response) -> None:
         if answer.status == 200:
             return
         if answer.code == Code.CLOCK:
             self._rest.forget_time()
+        if answer.status in TOO_MANY:
+            left_ms = answer.retry_ms - await self._rest.now_ms()
+            self._rest.be_silent(left_ms / 1000 if answer.retry_ms else None)
         raise VenueError(
             f"Binance refused the subscription to the account's events: {answer.status}"
             f" {answer.code} {answer.text}"

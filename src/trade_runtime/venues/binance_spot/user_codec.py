@@ -87,9 +87,14 @@ class _Event(msgspec.Struct):
     e: str = ""
 
 
+class _Data(msgspec.Struct):
+    retryAfter: Ms = 0  # noqa: N815
+
+
 class _Error(msgspec.Struct):
     code: int = 0
     msg: str = ""
+    data: _Data | None = None
 
 
 class _Frame(msgspec.Struct):
@@ -114,12 +119,14 @@ class Response:
         status: 200 where it was carried out.
         code: Binance's own of an error, or 0.
         text: what it says of that.
+        retry_ms: when it wants to be asked again, by its own clock; 0 where it does not say.
     """
 
     id: str
     status: int
     code: int = 0
     text: str = ""
+    retry_ms: int = 0
 
 
 class UserDecoder:
@@ -152,7 +159,9 @@ class UserDecoder:
         raw = BINANCE.decode(_frame, frame, "frame")
         if raw.id is not None:
             error = raw.error or _Error()
-            return Response(excerpt(str(raw.id)), raw.status, error.code, excerpt(error.msg))
+            retry_ms = 0 if error.data is None else error.data.retryAfter
+            text = excerpt(error.msg)
+            return Response(excerpt(str(raw.id)), raw.status, error.code, text, retry_ms)
         payload: msgspec.Raw | str | bytes = raw.event if bytes(raw.event) else frame
         kind = raw.e or BINANCE.decode(_event, payload, "event").e
         if kind == "executionReport":
