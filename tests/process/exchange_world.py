@@ -121,7 +121,8 @@ class ExchangeWorld(World):
         super().__init__(folder)
         self.kind = kind
         self.record = folder / "exchange.jsonl"
-        self.instrument = f"{kind.symbol}.venue"
+        self.instruments = [f"{kind.symbol}.venue"]
+        """What every strategy trades."""
 
     @contextlib.contextmanager
     def exchange(self, *args: str) -> Iterator[Exchange]:
@@ -152,7 +153,7 @@ class ExchangeWorld(World):
             "runtime": {"name": "world", "data_dir": "./state"},
             "venues": {"venue": table},
             "protection": {"stop_pct": 5.0, "grace_secs": 0.2},
-            "strategies": [{**one, "instruments": [self.instrument]} for one in strategies],
+            "strategies": [{**one, "instruments": list(self.instruments)} for one in strategies],
         }
         for name, section in sections.items():
             tables[name] = {**tables.get(name, {}), **section}

@@ -249,3 +249,23 @@ class Bracketed(Strategy):
             case "leave":
                 (target,) = (o for o in own if not o.spec.protective)
                 self.trader.amend(target, price=rules.round_price(quote.bid * 0.99, up=False))
+
+
+class Many(Strategy):
+    """Rests `n` entries in each of its instruments, `per_sec` of them a second."""
+
+    began_ns = 0
+    placed = 0
+
+    def on_quote(self, quote: Quote) -> None:
+        self.began_ns = self.began_ns or self.trader.now_ns()
+        secs = (self.trader.now_ns() - self.began_ns) / 1e9
+        due = int(secs * float(self.params["per_sec"]))
+        own = len(self.trader.open_orders(quote.instrument))
+        rules = self.trader.instrument(quote.instrument)
+        while self.placed < due and own < int(self.params["n"]):
+            price = rules.round_price(quote.bid * (0.99 - 0.0002 * own), up=False)
+            with contextlib.suppress(OrderRefused):
+                self.trader.limit(quote.instrument, "buy", self.params.get("size", "0.01"), price)
+            self.placed += 1
+            own += 1

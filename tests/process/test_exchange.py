@@ -45,6 +45,10 @@ N = 12
 GRID = strategy("grid", "Grid", n=N, at=0.98)
 """As far from the market as every venue lets an order be."""
 
+SIZES = {"binance_spot": "0.1", "binance_usdm": "1", "kraken_spot": "0.1"}
+LARGE = {"kraken_spot": {"tier": "pro"}}
+"""Kraken lets smaller accounts have 60 or 80 open orders in a pair."""
+
 EMPTY = strategy("grid", "Grid", n=0)
 
 
@@ -160,3 +164,38 @@ def test_killed_with_the_switch_armed(tmp_path: Path, kind: Kind) -> None:
         heal(world, exchange)
         assert exchange.counts() == (0, 1)
         print(f"{kind.name}: entries gone {gone_secs:.2f} s after the kill")
+
+
+@BY_KIND
+def test_a_stop_with_many_orders(tmp_path: Path, kind: Kind) -> None:
+    """Over ten instruments, under the venue's own limits: none is left, in the time that any stop
+    has, with few requests. With the full numbers they are a thousand.
+    """
+    world = ExchangeWorld(tmp_path, kind)
+    with world.exchange() as exchange:
+        symbols = sorted(exchange.ask("state")["quotes"])[:10]
+        assert len(symbols) == 10
+        world.instruments = [f"{symbol}.venue" for symbol in symbols]
+        each = share(4, 100)
+        many = strategy("many", "Many", n=each, per_sec=share(20, 6), size=SIZES[kind.name])
+        world.trade(exchange, many, venue=LARGE.get(kind.name, {}))
+        with world.run() as run:
+            run.until(lambda: exchange.counts()[0] >= 10 * each, "all orders", share(60, 400))
+            run.send(signal.SIGTERM)
+            began = time.time_ns()
+            assert run.end() == 0, run
+            took_secs = run.took_secs
+        assert exchange.open_orders() == []
+        judge.check_clean(world, run, world.evidence())
+        asked = [
+            line
+            for line in exchange.lines()
+            if line["at_ns"] >= began and line["event"] in ("request", "message")
+        ]
+        report = run.report()
+        print(
+            f"{kind.name}: {report['orders']['cancelled']} orders cancelled, {len(asked)} requests,"
+            f" the stop took {report['duration_secs']:.2f} s, the process {took_secs:.2f} s"
+        )
+        assert report["orders"]["cancelled"] >= 10 * each
+        assert len(asked) <= 12 * len(symbols)  # however many orders there are
