@@ -29,7 +29,7 @@ class ThreeBars(Strategy):
         rising = bar.close > bar.open
         same_way = (self.run_length > 0) == rising
         self.run_length = (self.run_length if same_way else 0) + (1 if rising else -1)
-        held = self.trader.position(bar.instrument).quantity
+        held = self.trader.closable(bar.instrument)
         if self.trader.open_orders(bar.instrument) and not held:
             return  # the last order is still under way
         if self.run_length >= 3 and not held:

@@ -33,7 +33,7 @@ class Pullback(Strategy):
             if self.trader.open_orders():
                 for bid in self.bids:
                     self.follow(bid, quote)
-            elif not self.trader.position(self.instrument).quantity:
+            elif not self.trader.closable(self.instrument):
                 self.enter(quote)
         except OrderRefused as refused:
             self.trader.log.debug("No order", reason=refused.reason, detail=refused.detail)

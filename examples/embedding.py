@@ -21,7 +21,7 @@ class Buyer(Strategy):
 
     def on_quote(self, quote: Quote) -> None:
         """Buy, if there is neither a position nor an order."""
-        held = self.trader.position(quote.instrument).quantity
+        held = self.trader.closable(quote.instrument)
         if not held and not self.trader.open_orders(quote.instrument):
             self.trader.market(quote.instrument, "buy", "0.25")
 

@@ -47,7 +47,7 @@ class Crossover(Strategy):
         fast, slow = self.fast[-1], self.slow[-1]
         if self.trader.warming_up or fast is None or slow is None or self.range[-1] is None:
             return
-        held = self.trader.position(self.instrument).quantity
+        held = self.trader.closable(self.instrument)
         entries = [o for o in self.trader.open_orders() if not o.spec.protective]
         if fast > slow and not held and not entries:
             self.trader.market(self.instrument, Side.BUY, self.size)
@@ -58,5 +58,7 @@ class Crossover(Strategy):
         """Protect what was bought, at the venue, where the stop outlives this process."""
         if fill.side is Side.BUY:
             away = Decimal(str(self.params["stop_ranges"] * self.range[-1]))
-            price = self.trader.instrument(self.instrument).round_price(fill.price - away, up=False)
-            self.trader.stop_loss(self.instrument, Side.SELL, fill.quantity, price)
+            rules = self.trader.instrument(self.instrument)
+            price = rules.round_price(fill.price - away, up=False)
+            held = rules.round_quantity(fill.change)  # less a fee in what was bought
+            self.trader.stop_loss(self.instrument, Side.SELL, held, price)

@@ -34,7 +34,7 @@ class Trend(Strategy):
             prices.append(quote.mid)
             if len(prices) < self.params["lookback"]:
                 continue
-            held = self.trader.position(self.instrument).quantity
+            held = self.trader.closable(self.instrument)
             try:
                 if not held and quote.mid >= max(prices):
                     await self.enter()

@@ -99,6 +99,7 @@ async def test_a_position_is_closed_to_its_last_lot(tmp_path: Path) -> None:
         await until(lambda: hand.quantity < Decimal("0.0001"))
         await trio.sleep(5)
         assert hand.quantity == Decimal("0.0000655")
+        assert hand.trader.closable(ETH) == 0
         assert world.resting() == []
         assert world.history("reject") == []
     assert world.report.outcome == "clean"

@@ -145,7 +145,7 @@ class Closer:
         self._orders.on_position(*key)
 
     def _quantity(self, key: Key) -> Decimal:
-        return self._orders.sellable(self._orders.trading.ledger.position(*key))
+        return self._orders.closable(self._orders.trading.ledger.position(*key))
 
     def abandon(self) -> None:
         """Let go of everything: the runtime stops, and protects what is open instead."""

@@ -63,7 +63,7 @@ class Covers:
         trading = self._orders.trading
         position = trading.ledger.position(*key)
         stops = trading.stops(*key)
-        quantity = self._orders.sellable(position)
+        quantity = self._orders.closable(position)
         needed = self._needed(key, abs(quantity))
         resting = [s.id for s in stops if s.state is OrderState.OPEN]
         wanted = plan(quantity, needed, stops)
@@ -118,7 +118,7 @@ class Covers:
         return [
             self.cover(key)
             for key in dict.fromkeys(keys)
-            if not self._orders.sellable(trading.ledger.position(*key))
+            if not self._orders.closable(trading.ledger.position(*key))
         ]
 
     def _needed(self, key: Key, size: Decimal) -> Decimal:

@@ -294,7 +294,7 @@ class OrderManager(Dispatch):
             )
         return rules
 
-    def sellable(self, position: Position) -> Decimal:
+    def closable(self, position: Position) -> Decimal:
         """Return how much of a position an order can close: whole lots, signed.
 
         A fee in the base currency leaves a rest below the lot, which no order can be for.

@@ -4,6 +4,7 @@ orders.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -56,6 +57,14 @@ class Trader(OrderCalls):
     def position(self, instrument: str) -> Position:
         """Return the strategy's position; its quantity is 0 where it holds none."""
         return self._orders.trading.ledger.position(self.strategy, InstrumentId(instrument))
+
+    def closable(self, instrument: str) -> Decimal:
+        """Return how much of the position an order can close: whole lots, signed; 0 for less.
+
+        A venue that takes its fee out of what was bought leaves a rest below the lot, which can be
+        neither sold nor protected.
+        """
+        return self._orders.closable(self.position(instrument))
 
     def instrument(self, instrument: str) -> Instrument:
         """Return the tick, the lot and the other rules of an instrument.
