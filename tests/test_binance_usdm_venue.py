@@ -519,7 +519,9 @@ async def test_the_venue_says_what_it_is() -> None:
         holds = usdm.capabilities
         assert OrderType.TRAILING_STOP not in holds.types
         assert OrderType.STOP_MARKET in holds.types
-        assert (holds.amend, holds.reduce_only, holds.oco) == (True, True, False)
+        assert (holds.reduce_only, holds.oco, holds.max_stops) == (True, False, 10)
+        assert holds.amends(OrderType.LIMIT)
+        assert not holds.amends(OrderType.STOP_MARKET)
         assert usdm.settle_secs > 5
         assert isinstance(spec("x"), OrderSpec)
         assert await usdm.open_orders() == list[OrderReport]()

@@ -16,6 +16,8 @@ from tests.support.world import Hand, World, settle, until
 from trade_runtime.errors import OrderRefused
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.managers.order_calls import Bracket
+from trade_runtime.protocols import Capabilities
+from trade_runtime.venues.paper import PaperVenue
 
 QUIET: dict[str, Any] = {"stale_after_secs": 100_000, "ping_secs": 100_000}
 ONE = Decimal(1)
@@ -102,6 +104,27 @@ class TestBrackets:
             hand.trader.cancel(made.entry)
             await trio.sleep(0.2)
             assert Decimal("0.7") == resting(world)[target.id]
+
+    @virtual
+    async def test_a_venue_that_amends_limit_orders_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The target follows each part; of the stop nothing is asked that would be refused."""
+        holds = Capabilities(oco=False, amend_waiting=False)
+        monkeypatch.setattr(PaperVenue, "capabilities", property(lambda _: holds))
+        world, hand = World(tmp_path), Hand()
+        async with world.open(hand, prices=QUIET, paper={"oco": False}):
+            made = await entered(hand)
+            stop, target = exits(made)
+            await said(world, 99.3, 99.4, size=0.4)
+            await said(world, 99.3, 99.4, size=0.3)
+            await trio.sleep(2)
+            assert Decimal("0.7") == resting(world)[target.id]
+            assert Decimal("0.4") == resting(world)[stop.id]
+            covered = sum(resting(world)[one] for one in world.resting(protective=True))
+            assert Decimal("0.7") == hand.quantity == covered
+            with pytest.raises(OrderRefused, match="cannot amend"):
+                hand.trader.amend(stop, trigger_price=98)
 
     @virtual
     @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ class HeldOrders:
             if not child.spec.protective and not self._seen(child):
                 self._wait(child)
             # One that could not grow later waits for all, unless it is what protects the position.
-            elif over or child.spec.protective or self._holds(child).amend:
+            elif over or child.spec.protective or self._holds(child).amends(child.type):
                 ready = self._ready(child) - child.released
                 if ready > 0:
                     ready = min(ready, child.quantity)
@@ -137,7 +137,7 @@ class HeldOrders:
         if child.spec.parent is None or child.state is OrderState.HELD:
             return ZERO
         more = self._ready(child) - child.released
-        return more if more > 0 and self._holds(child).amend else ZERO
+        return more if more > 0 and self._holds(child).amends(child.type) else ZERO
 
     def _grow(self, child: Order, *, due: bool = False) -> None:
         """Let a child that rests follow what its parent has filled meanwhile.
@@ -190,7 +190,7 @@ class HeldOrders:
         left = order.share + self._more(order)
         if left <= order.filled:
             self._take_away(order, f"others of {order.spec.oco} filled in its place")
-        elif tries == MAX_TRIES or not (here or holds.amend):
+        elif tries == MAX_TRIES or not (here or holds.amends(order.type)):
             self._take_away(order, "the venue does not make it smaller")
         else:
             self._tries[own] = tries + 1

@@ -260,7 +260,7 @@ class OrderManager(Dispatch):
             raise OrderRefused("amend", str(error)) from None
         here = order.state in (OrderState.HELD, OrderState.PENDING)
         venue = self.venues.trading_in(order.instrument)
-        if not here and not venue.capabilities.amend:
+        if not here and not venue.capabilities.amends(order.type):
             raise OrderRefused(
                 "venue", f"{venue_of(order.instrument)} cannot amend: cancel it and place another"
             )

@@ -34,6 +34,7 @@ class Capabilities:
         post_only: it can refuse an order rather than let it take.
         reduce_only: it holds an order to closing a position.
         amend: it can change an order that rests.
+        amend_waiting: and one that waits for its trigger.
         oco: it knows `OrderSpec.oco`: orders of one group share what they lock, and each fill of
             one makes the others smaller by as much.
         max_stops: how many orders that wait for a trigger may rest in one instrument; None for as
@@ -45,8 +46,13 @@ class Capabilities:
     post_only: bool = True
     reduce_only: bool = True
     amend: bool = True
+    amend_waiting: bool = True
     oco: bool = False
     max_stops: int | None = None
+
+    def amends(self, kind: OrderType) -> bool:
+        """Whether it can change an order of this type while it rests."""
+        return self.amend and (self.amend_waiting or not kind.waits)
 
 
 class Placed(Protocol):

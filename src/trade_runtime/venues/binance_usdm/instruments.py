@@ -23,6 +23,7 @@ class _Filter(msgspec.Struct):
     minQty: Decimal = ZERO  # noqa: N815
     maxQty: Decimal = ZERO  # noqa: N815
     notional: Decimal = ZERO
+    limit: int = 0
 
 
 class _Symbol(msgspec.Struct):
@@ -63,6 +64,21 @@ def decode_instruments(
         if name in symbols:
             found[name] = _instrument(BINANCE.decode(_symbol, entry, "contract"), venue)
     return found
+
+
+def decode_max_stops(body: bytes, symbols: Collection[str]) -> int | None:
+    """Decode, of the answer of `/fapi/v1/exchangeInfo`, how many conditional orders may rest in
+    each of `symbols`; None where it does not say.
+
+    Raises:
+        VenueError: it made no sense.
+    """
+    told: list[int] = []
+    for entry in BINANCE.decode(_info, body, "exchangeInfo").symbols:
+        if BINANCE.decode(_name, entry, "contract").symbol in symbols:
+            filters = BINANCE.decode(_symbol, entry, "contract").filters
+            told += [one.limit for one in filters if one.filterType == "MAX_NUM_ALGO_ORDERS"]
+    return min((limit for limit in told if limit > 0), default=None)
 
 
 def _instrument(raw: _Symbol, venue: VenueName) -> Instrument:

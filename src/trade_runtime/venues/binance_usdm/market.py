@@ -30,7 +30,7 @@ from trade_runtime.venues.binance_usdm.codec import (
     decode_snapshot,
     decode_tickers,
 )
-from trade_runtime.venues.binance_usdm.instruments import decode_instruments
+from trade_runtime.venues.binance_usdm.instruments import decode_instruments, decode_max_stops
 from trade_runtime.venues.binance_usdm.settings import BinanceUsdmSettings
 from trade_runtime.venues.wire.link import open_link
 
@@ -72,6 +72,8 @@ class UsdmMarket:
         self._rest = rest
         self._tls = tls
         self._known: dict[str, Instrument] = {}
+        self._max_stops: int | None = None
+        """How many conditional orders may rest in one contract, once Binance has said so."""
 
     async def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
         """Return what Binance says of those of `symbols` that it has; they are spelled as there.
@@ -83,6 +85,7 @@ class UsdmMarket:
         self._rest.learn(body)
         found = decode_instruments(body, set(symbols), self._name)
         self._known |= found
+        self._max_stops = decode_max_stops(body, self._known)
         return {symbol: found[symbol] for symbol in symbols if symbol in found}
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, Final
 
+import attrs
 import msgspec
 
 from trade_runtime.errors import VenueDown, VenueError
@@ -39,6 +40,7 @@ SETTLE_MARGIN_SECS: Final = 2.0
 CAPABILITIES: Final = Capabilities(
     types=frozenset({OrderType.MARKET, OrderType.LIMIT, *CONDITIONAL}),
     tifs=frozenset(TimeInForce),
+    amend_waiting=False,
 )
 
 
@@ -85,7 +87,7 @@ class BinanceUsdm(UsdmMarket):
     @property
     def capabilities(self) -> Capabilities:
         """What Binance holds by itself."""
-        return CAPABILITIES
+        return attrs.evolve(CAPABILITIES, max_stops=self._max_stops)
 
     @property
     def settle_secs(self) -> float:
