@@ -102,8 +102,10 @@ class Executions:
     ) -> None:
         self.ignored = 0
         """Rows that tell nothing of use, or too little."""
-        self.in_step = False
-        """All that is open was told, and everything that happened since."""
+        self.begun = False
+        """All that was open at the beginning of the connection was told."""
+        self.behind = False
+        """Something that happened since has not come yet, while what came after it has."""
         self._instrument_of = instrument_of
         self._now = now
         self._orders = Orders()
@@ -111,9 +113,14 @@ class Executions:
         self._whole = False
         self._ended: dict[ClientOrderId, OrderReport] = {}
 
+    @property
+    def in_step(self) -> bool:
+        """All that is open was told, and everything that happened since."""
+        return self.begun and not self.behind
+
     def begin(self) -> None:
         """A connection begins: nothing is in step until its snapshot is here."""
-        self.in_step = False
+        self.begun = self.behind = False
         self._trades.clear()
 
     def learn(self, order_id: str, name: ClientOrderId) -> None:
@@ -210,7 +217,7 @@ class Executions:
             # Kraken gives the last 50: of an account with fewer these are all.
             self._whole = len(self._trades) < SNAP_TRADES
             self._trades = deque(sorted(self._trades, key=lambda f: f.ts_ns), MAX_TRADES)
-            self.in_step = True
+            self.begun = True
         return events
 
     def _learned(self, row: _Row) -> Known:

@@ -186,6 +186,7 @@ class PrivateLink:
             if not self._early:
                 self._gap_since = trio.current_time()
             self._early[sequence] = envelope
+            self._executions.behind = True
             if len(self._early) > MAX_EARLY:
                 raise VenueError(f"Kraken's events after {last} were missed")
             return []
@@ -194,6 +195,7 @@ class PrivateLink:
             sequence += 1
             found.append(self._early.pop(sequence))
         self._sequence = sequence
+        self._executions.behind = bool(self._early)
         self._gap_since = trio.current_time()
         return found
 

@@ -171,9 +171,9 @@ class Rest:
                 "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
             }
             answer = await self._http.send("POST", path, body=body.encode(), headers=headers)
-        return self._decoded(answer, path)
+        return self._decoded(answer, path, cost)
 
-    def _decoded(self, answer: Answer, path: str) -> msgspec.Raw:
+    def _decoded(self, answer: Answer, path: str, cost: float) -> msgspec.Raw:
         now = trio.current_time()
         try:
             return decode_answer(answer, path)
@@ -182,7 +182,9 @@ class Rest:
             if answer.status == 429 or "Temporary lockout" in text:
                 self.budget.close(now + LOCKOUT_SECS)
             elif "EAPI:Rate limit exceeded" in text:
-                self._calls.told(self._calls.capacity, now)  # somebody else uses the account, too
+                # Somebody else uses the account too, or an earlier process did. How far it is above
+                # is not told; half of what was asked for is the middle of what it may be.
+                self._calls.told(self._calls.capacity - cost / 2, now)
             elif any(word in text for word in _TOO_MUCH):
                 self.budget.close(now + CLOSED_SECS)
             elif text.startswith("EAPI:Invalid nonce"):
