@@ -35,6 +35,12 @@ for each order instead."""
 WORTH = 2
 """From so many orders on one request for all of them is better than one for each."""
 
+MANY = 50
+"""With more entries than so many it takes some time to look through them."""
+
+GATHER_SECS = 0.01
+"""How often their ends are counted then."""
+
 STOPS = "the runtime stops"
 
 
@@ -90,9 +96,7 @@ class Canceller:
                 reconciler.repeats = False  # it is done from here, by as few requests as can be
             await self._cancel(self.stopping)
             while True:
-                with trio.move_on_after(STOP_RETRY_SECS):
-                    while trading.entries():
-                        await self._orders.changed.park()
+                await self._hear_of_ends()
                 self._see_to_swept()
                 resting, silent = await self.ask_venues()
                 protective = {o.id for o in trading.live() if o.spec.protective}
@@ -111,6 +115,26 @@ class Canceller:
             left = [order.id for order in trading.entries()]
             if left:
                 result.fail(f"{len(left)} orders may rest: {some(left)}")
+
+    async def _hear_of_ends(self) -> None:
+        """Return when no entry is left, or when for a while no end of one was told.
+
+        As long as ends come, nothing is asked: a venue that has just ended a thousand orders by one
+        request would be asked for each that it has not told of yet.
+        """
+        trading = self._orders.trading
+        left = len(trading.entries())
+        quiet_from = trio.current_time()
+        while left:
+            with trio.move_on_at(quiet_from + STOP_RETRY_SECS) as scope:
+                await self._orders.changed.park()
+                if left > MANY:
+                    await trio.sleep(GATHER_SECS)  # looking through all of them has its price
+            before, left = left, len(trading.entries())
+            if left < before:
+                quiet_from = trio.current_time()
+            elif scope.cancelled_caught:
+                return
 
     def _note_proven(self, entries: Sequence[OrderReport]) -> None:
         left = [report.instrument for report in entries]

@@ -29,6 +29,7 @@ NEVER_ARRIVED = "an order never arrived, and was given up"
 FILLED_WHILE_DEAD = "an order filled while no runtime lived"
 POSITION_AT_STOP = "a stop left a covered position"
 TOLD_AGAIN = "a restarted strategy was told of fills that its state lacked"
+CANCELLED_TOGETHER = "one request cancelled all of an instrument"
 EXIT_FILLED = "an exit of a bracket filled"
 EXIT_GREW = "an exit of a bracket grew with its entry"
 EXIT_MADE_SMALLER = "an exit was made smaller by what the other filled"
@@ -61,6 +62,8 @@ def _exchange(world: World, evidence: Evidence, reached: dict[str, None]) -> Non
             if all(not life.began_ns <= row.ts_ns <= life.ended_ns for life in world.lives):
                 reached[FILLED_WHILE_DEAD] = None
     for note in world.notes:
+        if note.what == "cancel_all":
+            reached[CANCELLED_TOGETHER] = None
         if note.what == "cancel":
             filled = (f.ts_ns for f in world.fills() if f.client_order_id == note.order_id)
             if any(ts_ns > note.ts_ns for ts_ns in filled):

@@ -21,7 +21,7 @@ from trade_runtime.strategy import Strategy
 from trade_runtime.testing import marks
 from trade_runtime.testing.brackets import Bracketeer
 from trade_runtime.testing.market import Market, Symbol
-from trade_runtime.testing.smoke import Asked, Holder, Maker, Taker
+from trade_runtime.testing.smoke import Asked, Holder, Ladder, Maker, Taker
 
 FOLDER = tempfile.gettempdir()
 """A folder that exists; a simulated runtime leaves no file in it."""
@@ -48,6 +48,7 @@ class Scenario:
         exit_secs: how long an exit of a bracket may rest for more than its entry filled and no
             other exit has sold, while a runtime lives.
         holds: what the exchange holds, where that is less than a paper venue can: its options.
+        sweeps: the venue cancels all that rests in an instrument by one request.
         must_see: marks that a sweep over every step and fault has to reach.
     """
 
@@ -63,6 +64,7 @@ class Scenario:
     bare_secs: float
     exit_secs: float = 2.0
     holds: Mapping[str, Any] = attrs.field(factory=dict)
+    sweeps: bool = False
     must_see: tuple[str, ...] = ()
 
 
@@ -138,19 +140,22 @@ def _settings(tables: Mapping[str, Any], seed: int, life: int) -> Settings:
     return Settings.from_mapping({**tables, "runtime": runtime}, Path())
 
 
+_SMOKE_SYMBOLS = [
+    Symbol("ETHUSDT", "ETH", "USDT", 2500.0, "0.01"),
+    Symbol("BTCUSDT", "BTC", "USDT", 60000.0, "0.001", swing=0.006, period_ticks=44, size=0.05),
+]
+
+
 @lru_cache(maxsize=8)
 def _smoke_market(seed: int) -> Market:
-    return Market(
-        [
-            Symbol("ETHUSDT", "ETH", "USDT", 2500.0, "0.01"),
-            Symbol(
-                "BTCUSDT", "BTC", "USDT", 60000.0, "0.001", swing=0.006, period_ticks=44, size=0.05
-            ),
-        ],
-        seed,
-        tick_ns=TICK_NS,
-        epoch_ns=VIRTUAL_EPOCH_NS,
-    )
+    return Market(_SMOKE_SYMBOLS, seed, tick_ns=TICK_NS, epoch_ns=VIRTUAL_EPOCH_NS)
+
+
+@lru_cache(maxsize=8)
+def _ladder_market(seed: int) -> Market:
+    solana = Symbol("SOLUSDT", "SOL", "USDT", 150.0, "0.1", swing=0.006, period_ticks=44)
+    symbols = [*_SMOKE_SYMBOLS, solana]
+    return Market(symbols, seed, tick_ns=TICK_NS, epoch_ns=VIRTUAL_EPOCH_NS)
 
 
 @lru_cache(maxsize=8)
@@ -185,32 +190,43 @@ _BRACKETS = Scenario(
     ),
 )
 
+_SMOKES = Scenario(
+    name="smoke",
+    about="three strategies of both styles; fills in parts, stops that wake, events that come"
+    " twice, late, out of order or never",
+    settings=_smoke_settings,
+    strategies=_smoke_strategies,
+    market=_smoke_market,
+    balances={"USDT": Decimal(1_000_000), "ETH": Decimal(100), "BTC": Decimal(10)},
+    run_secs=3.0,
+    restart_secs=1.0,
+    settle_secs=(LATENCY_MS + DELAY_MS) / 1000,
+    bare_secs=2.0,
+    must_see=(
+        marks.FILLED_IN_PARTS,
+        marks.STOP_WOKE,
+        marks.STOP_PLACED_FOR_IT,
+        marks.CANCEL_CROSSED,
+        marks.FILL_AFTER_CANCEL,
+        marks.UNKNOWN,
+        marks.UNKNOWN_RESOLVED,
+        marks.NEVER_ARRIVED,
+        marks.FILLED_WHILE_DEAD,
+        marks.POSITION_AT_STOP,
+        marks.TOLD_AGAIN,
+    ),
+)
+
 SCENARIOS: dict[str, Scenario] = {
-    "smoke": Scenario(
-        name="smoke",
-        about="three strategies of both styles; fills in parts, stops that wake, events that come"
-        " twice, late, out of order or never",
-        settings=_smoke_settings,
-        strategies=_smoke_strategies,
-        market=_smoke_market,
-        balances={"USDT": Decimal(1_000_000), "ETH": Decimal(100), "BTC": Decimal(10)},
-        run_secs=3.0,
-        restart_secs=1.0,
-        settle_secs=(LATENCY_MS + DELAY_MS) / 1000,
-        bare_secs=2.0,
-        must_see=(
-            marks.FILLED_IN_PARTS,
-            marks.STOP_WOKE,
-            marks.STOP_PLACED_FOR_IT,
-            marks.CANCEL_CROSSED,
-            marks.FILL_AFTER_CANCEL,
-            marks.UNKNOWN,
-            marks.UNKNOWN_RESOLVED,
-            marks.NEVER_ARRIVED,
-            marks.FILLED_WHILE_DEAD,
-            marks.POSITION_AT_STOP,
-            marks.TOLD_AGAIN,
-        ),
+    "smoke": _SMOKES,
+    "smoke_cancel_all": attrs.evolve(
+        _SMOKES,
+        name="smoke_cancel_all",
+        about="the same at a venue that cancels all of an instrument by one request",
+        strategies=lambda asked: [*_smoke_strategies(asked), Ladder(asked)],
+        market=_ladder_market,
+        sweeps=True,
+        must_see=(*_SMOKES.must_see, marks.CANCELLED_TOGETHER),
     ),
     "bracket": _BRACKETS,
     "bracket_no_groups": attrs.evolve(

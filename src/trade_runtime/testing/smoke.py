@@ -26,6 +26,9 @@ QUOTE_EVERY = 7
 STOP_DISTANCE = Decimal("0.003")
 TARGET = 1.003
 
+RUNGS, RUNG_STEP = 4, 0.0012
+"""Of a ladder of buys: how many, and how far apart, as a part of the price."""
+
 
 class Maker(Strategy):
     """Quotes both sides at the best price, from plain handlers."""
@@ -135,5 +138,30 @@ class Holder(Strategy):
             else:
                 tif = "ioc" if how == "ioc" else "gtc"
                 self._asked(trader.limit(instrument, side, quantity, price, tif=tif))
+        except OrderRefused:
+            return
+
+
+class Ladder(Strategy):
+    """Rests some buys below the market, and sells at once what one of them bought: mostly nothing
+    rests in its instrument but entries.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__("ladder", ["SOLUSDT.paper"])
+        self._asked = asked
+
+    def on_quote(self, quote: Quote) -> None:
+        """Fill the ladder up; close what is open."""
+        trader, instrument = self.trader, self.instruments[0]
+        resting = [o for o in trader.open_orders(instrument) if not o.spec.protective]
+        held = trader.position(instrument).quantity
+        try:
+            if held > 0 and all(order.spec.tif != "ioc" for order in resting):
+                self._asked(trader.limit(instrument, "sell", held, quote.bid, tif="ioc"))
+            elif len(resting) < RUNGS:
+                price = quote.bid * (1 - RUNG_STEP * (1 + len(resting)))
+                price = float(trader.instrument(instrument).round_price(price, up=False))
+                self._asked(trader.limit(instrument, "buy", "0.3", price))
         except OrderRefused:
             return

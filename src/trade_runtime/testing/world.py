@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
+from trade_runtime.errors import VenueDown
 from trade_runtime.lifecycle.clock import VIRTUAL_EPOCH_NS
-from trade_runtime.model.events import Fill
+from trade_runtime.model.events import Fill, VenueEvent
 from trade_runtime.model.ids import ClientOrderId, InstrumentId, VenueName
 from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.model.orders import OrderSpec
@@ -122,6 +123,41 @@ class WatchedVenue(PaperVenue):
             await super().run(sink, connected)
         finally:
             self._world.note("venue closed")
+
+
+@attrs.frozen
+class SweepRequest(Request):
+    """A request on its way that cancels all that rests in an instrument when it arrives."""
+
+    instrument: InstrumentId = attrs.field(kw_only=True)
+
+    def reach(self, exchange: PaperExchange) -> Sequence[VenueEvent]:
+        """Arrive at the exchange: whatever rests there is cancelled, whatever it is for."""
+        events: list[VenueEvent] = []
+        for report in exchange.open_orders():
+            if report.instrument == self.instrument:
+                events += exchange.cancel(report.client_order_id)
+        return events
+
+
+class SweepingVenue(WatchedVenue):
+    """A watched venue that cancels all of an instrument by one request, which may get lost."""
+
+    def cancel_all(self, order: Placed) -> None:
+        """Send the one request.
+
+        Raises:
+            VenueDown: there is no connection; nothing has left this process.
+        """
+        if self._sink is None:
+            raise VenueDown("not connected")
+        self._check_up(VenueDown)
+        mishap = self._meet("cancel")
+        if not mishap.drop:
+            name = ClientOrderId(f"all {order.instrument}")
+            due_ns = round(trio.current_time() * 1e9) + self._latency_ns + mishap.delay_ns
+            self._put(due_ns, SweepRequest(name, None, instrument=order.instrument))
+        self._world.note("cancel_all")
 
 
 class WatchedData(ScriptedData):
@@ -269,7 +305,8 @@ class World:
     async def _open_paper(
         self, name: VenueName, settings: PaperSettings, env: Environment
     ) -> AsyncIterator[PaperVenue]:
-        self.venue = venue = WatchedVenue(self, settings, env)
+        kind = SweepingVenue if self.scenario.sweeps else WatchedVenue
+        self.venue = venue = kind(self, settings, env)
         try:
             yield venue
         finally:
