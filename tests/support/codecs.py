@@ -8,12 +8,13 @@ journal could keep would be a wrong booking. `SEEDS` has answers that are right,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import cache, partial
 from typing import Any, Final
 
 import msgspec
+import trio
 
 from tests.exchange_world import Quiet
 from tests.recorded import DATA
@@ -23,7 +24,7 @@ from trade_runtime.errors import VenueError
 from trade_runtime.model.events import Fill, OrderAmended, OrderClosed
 from trade_runtime.model.ids import ClientOrderId, Currency, InstrumentId, VenueName
 from trade_runtime.model.market import Quote, Trade
-from trade_runtime.model.orders import OrderReport
+from trade_runtime.model.orders import OrderReport, OrderType
 from trade_runtime.venues.binance import limits
 from trade_runtime.venues.binance import streams as binance_streams
 from trade_runtime.venues.binance.answers import decode_error
@@ -31,7 +32,9 @@ from trade_runtime.venues.binance.book_sync import DepthEvent
 from trade_runtime.venues.binance_spot import account_codec, codec, instruments, order_codec
 from trade_runtime.venues.binance_spot.user_codec import UserDecoder
 from trade_runtime.venues.binance_usdm import codec as usdm_codec
+from trade_runtime.venues.binance_usdm import instruments as usdm_instruments
 from trade_runtime.venues.binance_usdm import orders as usdm_orders
+from trade_runtime.venues.binance_usdm.account import UsdmAccount
 from trade_runtime.venues.binance_usdm.events import PrivateDecoder
 from trade_runtime.venues.binance_usdm.twins import Twins
 from trade_runtime.venues.kraken_spot import account as kraken_account
@@ -81,6 +84,39 @@ def _usdm_private(body: bytes) -> Iterable[object]:
     return PrivateDecoder(VENUE, Twins(), lambda symbol: Currency("USDT"), Quiet()).decode(body)
 
 
+class _Says:
+    """A REST API that answers every question with the same."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def send(self, *_: object, **__: object) -> bytes:
+        return self._body
+
+    async def now_ms(self) -> int:
+        return 10**12
+
+
+def _usdm_asked(
+    question: Callable[[UsdmAccount], Awaitable[Any]], *, alone: bool = False
+) -> Target:
+    """A target of what the account at USD-M is asked; `alone`: for one thing, or none."""
+
+    def target(body: bytes) -> Iterable[object]:
+        said: Any = _Says(body)
+
+        async def main() -> Any:
+            account = UsdmAccount(said, Twins(), VENUE, lambda: {"BTCUSDT"})
+            return await question(account)
+
+        found = trio.run(main)
+        if isinstance(found, Mapping):
+            return list(found.values())
+        return [one for one in ([found] if alone else found) if one is not None]
+
+    return target
+
+
 def _executions(body: bytes) -> Iterable[object]:
     known = Executions(lambda symbol: InstrumentId(f"{symbol}.venue"), lambda: 0.0)
     return known.decode(msgspec.Raw(body))
@@ -104,6 +140,9 @@ def _listing() -> Listing:
 
 
 STREAMS: Final = {"BTCUSDT": BTC}
+_USDM_STOP: Final = msgspec.structs.replace(
+    spec(), type=OrderType.STOP_MARKET, trigger_price=Decimal(1)
+)
 
 TARGETS: Final[Mapping[str, Target]] = {
     # --- Binance, both markets
@@ -142,6 +181,18 @@ TARGETS: Final[Mapping[str, Target]] = {
     "usdm.placed": many(partial(usdm_orders.placed, NAME)),
     "usdm.algo_placed": many(lambda body: usdm_orders.algo_placed(NAME, body, 0)),
     "usdm.cancelled": many(partial(usdm_orders.cancelled, NAME)),
+    "usdm.snapshot": one(usdm_codec.decode_snapshot),
+    "usdm.tickers": many(lambda body: usdm_codec.decode_tickers(body, STREAMS, 0)),
+    "usdm.agg_trades": many(lambda body: usdm_codec.decode_agg_trades(body, BTC)),
+    "usdm.instruments": many(
+        lambda body: usdm_instruments.decode_instruments(body, STREAMS, VENUE).values()
+    ),
+    "usdm.max_stops": one(lambda body: usdm_instruments.decode_max_stops(body, STREAMS)),
+    "usdm.open_orders": _usdm_asked(lambda account: account.open_orders()),
+    "usdm.algo_order": _usdm_asked(lambda account: account.order(_USDM_STOP), alone=True),
+    "usdm.fills": _usdm_asked(lambda account: account.fills(0)),
+    "usdm.balances": _usdm_asked(lambda account: account.balances()),
+    "usdm.positions": _usdm_asked(lambda account: account.positions()),
     # --- Kraken Spot
     "kraken.frame": many(
         lambda body: kraken_codec.StreamDecoder({"BTC/USD": InstrumentId("BTC/USD.venue")}).decode(
@@ -206,6 +257,10 @@ _USDM_ORDER: Final = (
     b'{"symbol":"BTCUSDT","orderId":1,"clientOrderId":"abc123-1","side":"BUY","type":"LIMIT",'
     b'"status":"NEW","origQty":"1","executedQty":"0","price":"1","updateTime":5}'
 )
+_USDM_ALGO: Final = (
+    b'{"algoId":3,"clientAlgoId":"abc123-1","symbol":"BTCUSDT","side":"SELL","quantity":"1",'
+    b'"algoStatus":"NEW","orderType":"STOP_MARKET","triggerPrice":"9","price":"0","updateTime":5}'
+)
 _USDM: Final = "binance_usdm/doc_examples/nautilus_integration"
 _KRAKEN: Final = "kraken_spot/doc_examples/nautilus"
 
@@ -259,6 +314,29 @@ SEEDS: Final[Mapping[str, list[bytes]]] = {
         b'{"algoId":3,"clientAlgoId":"abc123-1","symbol":"BTCUSDT","side":"SELL","updateTime":5}'
     ],
     "usdm.cancelled": [_USDM_ORDER.replace(b'"NEW"', b'"CANCELED"')],
+    "usdm.snapshot": [b'{"lastUpdateId":5,"E":1,"T":1,"bids":[["1","2"]],"asks":[["3","4"]]}'],
+    "usdm.tickers": [
+        b'[{"symbol":"BTCUSDT","bidPrice":"1","bidQty":"2","askPrice":"3","askQty":"4","time":5}]'
+    ],
+    "usdm.agg_trades": [b'[{"a":7,"p":"100","q":"0.5","f":7,"l":7,"T":5,"m":true}]'],
+    "usdm.instruments": [json.dumps(_INFO).encode()],
+    "usdm.max_stops": [
+        (
+            b'{"symbols":[{"symbol":"BTCUSDT","baseAsset":"BTC","quoteAsset":"USDT",'
+            b'"filters":[{"filterType":"MAX_NUM_ALGO_ORDERS","limit":10}]}]}'
+        )
+    ],
+    "usdm.open_orders": [b"[" + _USDM_ORDER[:-1] + b"," + _USDM_ALGO[1:] + b"]"],
+    "usdm.algo_order": [_USDM_ALGO],
+    "usdm.fills": [
+        (
+            b'[{"symbol":"BTCUSDT","id":5,"orderId":1,"clientOrderId":"a","side":"BUY",'
+            b'"type":"LIMIT","status":"NEW","algoId":3,"clientAlgoId":"b","price":"3","qty":"2",'
+            b'"commission":"0.1","commissionAsset":"BNB","time":5,"maker":true}]'
+        )
+    ],
+    "usdm.balances": [b'[{"asset":"USDT","balance":"1.5"}]'],
+    "usdm.positions": [b'[{"symbol":"BTCUSDT","positionAmt":"-0.5","positionSide":"BOTH"}]'],
     "kraken.executions": [
         (
             b'[{"order_id":"O-1","exec_type":"trade","timestamp":"2026-01-01T00:00:00.5Z",'

@@ -106,8 +106,8 @@ class UsdmDesk:
         status = orders.status_of(raw.status)
         if status is not ReportStatus.OPEN:
             return [OrderClosed(name, status, orders.checked(raw.executedQty), ts_ns)]
-        quantity, price = orders.checked(raw.origQty), orders.checked(raw.price)
-        return [OrderAmended(name, quantity, price or None, None, ts_ns)]
+        quantity, price = orders.positive(raw.origQty), orders.positive(raw.price)
+        return [OrderAmended(name, quantity, price, None, ts_ns)]
 
     async def cancel_all(self, instrument: InstrumentId) -> Sequence[VenueEvent]:
         """Cancel all that rests in an instrument: two requests, for there are two services.

@@ -36,6 +36,7 @@ from trade_runtime.venues.binance_usdm.orders import (
     checked,
     instrument_of,
     order_number,
+    positive,
     side_of,
     status_of,
 )
@@ -221,8 +222,8 @@ class PrivateDecoder:
         if raw.what == "NEW":
             told.append(OrderAccepted(name, VenueOrderId(str(raw.order_id)), ts_ns))
         elif raw.what == "AMENDMENT":
-            quantity, price = checked(raw.quantity), checked(raw.price)
-            told.append(OrderAmended(name, quantity, price or None, None, ts_ns))
+            quantity, price = positive(raw.quantity), positive(raw.price)
+            told.append(OrderAmended(name, quantity, price, None, ts_ns))
         elif raw.what in ("TRADE", "CALCULATED") and checked(raw.last_quantity):
             told.append(self._fill(raw, name, ts_ns))
         if raw.what == "CALCULATED":
@@ -248,7 +249,7 @@ class PrivateDecoder:
             TradeId(str(raw.trade_id)),
             side_of(raw.side),
             raw.last_quantity,
-            checked(raw.last_price),
+            positive(raw.last_price),
             fee,
             Currency(raw.fee_asset) if raw.fee_asset else self._currency_of(raw.symbol),
             raw.maker,

@@ -267,6 +267,17 @@ def checked(value: Decimal) -> Decimal:
     return value
 
 
+def positive(value: Decimal) -> Decimal:
+    """Return a quantity or price that is one, and not 0.
+
+    Raises:
+        VenueError: it is none, or not above 0.
+    """
+    if not checked(value):
+        raise VenueError("Binance sent 0 for a quantity or a price that has to be something")
+    return value
+
+
 def report(raw: Order, twins: Twins, venue: VenueName) -> OrderReport:
     """Return what is known of an ordinary order.
 
