@@ -15,6 +15,7 @@ import httpx
 import pytest
 import structlog
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from tests.support.alongside import alongside
@@ -290,6 +291,33 @@ async def test_a_connection_that_is_one_too_many_is_not_tried_again_too_soon(
             await venue.run(sink, lambda: None)
         await trio.sleep(5.1)
         assert not await venue.open_orders()
+
+
+@pytest.mark.parametrize(
+    ("answer", "level"),
+    [
+        (httpx.Response(200, json={"enableWithdrawals": True}), "warning"),
+        (httpx.Response(200, json={"enableWithdrawals": False}), None),
+        (httpx.Response(404, text="no such thing on the testnet"), "debug"),
+        (httpx.Response(200, text="<html>"), "debug"),
+    ],
+)
+async def test_a_key_that_may_withdraw_is_warned_of(
+    answer: httpx.Response, level: str | None, autojump_clock: MockClock
+) -> None:
+    """Once the connection is up; not to know is no harm."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/sapi/v1/account/apiRestrictions"
+        return answer
+
+    with capture_logs() as logs:
+        async with trading(handler) as (venue, _):
+            assert not logs
+            venue._seen_up.set()
+            await settle()
+    assert [line["log_level"] for line in logs] == ([] if level is None else [level])
+    assert "the-key" not in str(logs)
 
 
 async def test_balances_and_open_orders(autojump_clock: MockClock) -> None:
