@@ -328,13 +328,51 @@ async def test_balances_and_open_orders(autojump_clock: MockClock) -> None:
             return httpx.Response(
                 200, json={"balances": [{"asset": "A", "free": "1", "locked": "2"}]}
             )
-        assert "symbol" not in request.url.params
         return httpx.Response(200, content=b"[" + order_body() + b"]")
 
     async with trading(handler) as (venue, _):
         assert await venue.balances() == {"A": Decimal(3)}
         (report,) = await venue.open_orders()
         assert report.type is OrderType.STOP_MARKET
+
+
+async def test_the_whole_account_is_looked_at_once_a_minute(autojump_clock: MockClock) -> None:
+    """Between, the symbols that are traded, and those where others had something resting."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        symbol = request.url.params.get("symbol", "")
+        asked.append(symbol)
+        orders = [order_body(), order_body(symbol="ETHUSDT", clientOrderId="theirs")]
+        found = [one for one in orders if symbol.encode() in one]
+        return httpx.Response(200, content=b"[" + b",".join(found) + b"]")
+
+    async with trading(handler) as (venue, _):
+        venue.watch([BTC, InstrumentId("LTCUSDT.spot")])
+        for _ in range(3):
+            assert len(await venue.open_orders()) == 2
+            await trio.sleep(25)
+        assert asked[0] == ""
+        assert sorted(asked[1:]) == ["BTCUSDT", "BTCUSDT"] + ["ETHUSDT"] * 2 + ["LTCUSDT"] * 2
+        assert len(await venue.open_orders()) == 2
+        assert asked[-1] == ""
+
+
+async def test_one_symbol_whose_orders_are_not_told_fails_the_look(
+    autojump_clock: MockClock,
+) -> None:
+    """What rests is told whole or not at all."""
+    broken = False
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(500 if broken else 200, content=b"[]")
+
+    async with trading(handler) as (venue, _):
+        venue.watch([BTC])
+        assert not await venue.open_orders()
+        broken = True
+        with pytest.raises(VenueError, match="HTTP 500"):
+            await venue.open_orders()
 
 
 # --- fills -----------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ asks Binance, what that costs, and what is not supported.
     spelling, order_codec,
     account_codec, user_codec         sans-I/O: orders and the account
     market                            a source of market data
-    desk, trades, private, venue      order entry, fills, the private connection, all together
+    desk, trades, resting             order entry, fills, open orders
+    private, venue                    the private connection, all together
 """
 
 from __future__ import annotations

@@ -28,15 +28,15 @@ from trade_runtime.protocols import Capabilities, Environment, Placed, VenueSink
 from trade_runtime.venues.binance.answers import Code, RestRefused
 from trade_runtime.venues.binance.rest import Rest
 from trade_runtime.venues.binance_spot.account_codec import decode_balances, decode_withdraws
-from trade_runtime.venues.binance_spot.desk import OPEN_ORDERS, ORDER, SpotDesk
+from trade_runtime.venues.binance_spot.desk import ORDER, SpotDesk
 from trade_runtime.venues.binance_spot.market import BinanceSpot
 from trade_runtime.venues.binance_spot.order_codec import (
     archived,
     decode_order,
-    decode_orders,
     named,
 )
 from trade_runtime.venues.binance_spot.private import UserStream
+from trade_runtime.venues.binance_spot.resting import Resting
 from trade_runtime.venues.binance_spot.settings import BinanceSpotSettings
 from trade_runtime.venues.binance_spot.spelling import TIFS, TYPES
 from trade_runtime.venues.binance_spot.trades import ORDER_WEIGHT, OwnTrades
@@ -46,7 +46,6 @@ from trade_runtime.venues.wire.sending import MAX_WAIT_SECS, Numbers, Sender
 MAX_STOPS: Final = 5
 """Of a symbol that wait for a trigger, where its filter MAX_NUM_ALGO_ORDERS does not say."""
 
-OPEN_ORDERS_WEIGHT: Final = 80
 ACCOUNT_WEIGHT: Final = 20
 
 AHEAD_SECS: Final = 1.0
@@ -73,6 +72,7 @@ class BinanceSpotVenue(BinanceSpot):
         super().__init__(name, settings, env, rest, tls)
         self.sender = Sender(SpotDesk(rest), rest.budget, env, self._tell)
         self._trades = OwnTrades(rest, name)
+        self._resting = Resting(rest, name, self._strange)
         self._symbols: set[str] = set()
         self._stream = UserStream(
             settings.ws_api,
@@ -165,13 +165,12 @@ class BinanceSpotVenue(BinanceSpot):
     # --- queries -------------------------------------------------------------------------------
 
     async def open_orders(self) -> Sequence[OrderReport]:
-        """Return every order that rests on this account, whoever placed it.
+        """Return every order that rests on this account, whoever placed it, see `resting`.
 
         Raises:
             VenueError: no answer, or one that made no sense.
         """
-        body = await self._ask(OPEN_ORDERS, {}, OPEN_ORDERS_WEIGHT, urgent=True)
-        reports = decode_orders(body, self._name, self._strange)
+        reports = await self._resting.all(self._symbols)
         for report in reports:
             self._remember(report)
         return reports
