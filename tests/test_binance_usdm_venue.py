@@ -18,18 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.exchange_world import KEY, SECRET, World
 from tests.recorded import recorded
 from tests.replay_world import Sink
 from tests.test_binance_usdm_market import FAST, FOUR, json_values
 from tests.usdm_world import (
-    KEY,
     PATIENCE_SECS,
-    SECRET,
     Events,
-    World,
     connected,
     environment,
     exchange,
+    settings_of,
     venue,
 )
 from trade_runtime.errors import VenueDown, VenueError
@@ -56,6 +55,7 @@ from trade_runtime.model.orders import (
     Side,
     TimeInForce,
 )
+from trade_runtime.model.secret import Secret
 from trade_runtime.protocols import CancelsAll, DeadMansSwitch, TellsPositions
 from trade_runtime.venues.binance_usdm import BinanceUsdmSettings, plugin, private
 from trade_runtime.venues.binance_usdm.account import UsdmAccount
@@ -82,7 +82,7 @@ def spec(name: str, kind: OrderType = OrderType.LIMIT, **changed: Any) -> OrderS
 
 async def price_of(world: World) -> Decimal:
     """Let the market stand at a round price, and return it."""
-    await world.move("BTCUSDT", "50000")
+    await world.market(symbol="BTCUSDT", price="50000")
     await trio.sleep(0.25)
     return Decimal(50_000)
 
@@ -159,7 +159,7 @@ async def test_a_stop_that_triggers_stays_one_order() -> None:
         report = await usdm.order(stop)
         assert report is not None
         assert (report.status, report.trigger_price) == (ReportStatus.OPEN, price - 500)
-        await world.move("BTCUSDT", price - 600)
+        await world.market(symbol="BTCUSDT", price=str(price - 600))
         await events.until(
             lambda: {Fill, OrderClosed} <= {type(one) for one in events.of("stop-1")}
         )
@@ -191,8 +191,8 @@ async def test_a_stop_limit_that_rests_after_its_trigger_is_cancelled_as_what_it
             )
             usdm.submit(stop)
         await events.until(lambda: bool(events.of("stop-1") and events.of("stop-2")))
-        await world.move("BTCUSDT", price + 300)
-        await ask(lambda: len(world.record("trigger")) == 2)
+        await world.market(symbol="BTCUSDT", price=str(price + 300))
+        await ask(lambda: len(world.lines("trigger")) == 2)
         (one, two) = await usdm.open_orders()
         assert {one.client_order_id, two.client_order_id} == {"stop-1", "stop-2"}
         assert one.type is OrderType.STOP_LIMIT
@@ -232,7 +232,7 @@ async def test_everything_of_a_contract_is_cancelled_and_nothing_else() -> None:
         usdm.submit(spec("b", OrderType.STOP_MARKET, trigger_price=price + 500))
         other = spec("c", instrument=ETH, price=Decimal(2400))
         assert isinstance(usdm, CancelsAll)
-        await world.move("ETHUSDT", "2500")
+        await world.market(symbol="ETHUSDT", price="2500")
         await trio.sleep(0.25)
         usdm.submit(other)
         await events.until(lambda: all(events.of(name) for name in "abc"))
@@ -285,7 +285,7 @@ async def test_an_ambiguous_answer_is_no_refusal(fault: str) -> None:
             assert not [one for one in events.all if isinstance(one, OrderRejected)]
             report = await usdm.order(order)
             assert (report is None) == ("before" in fault)
-            assert len(world.record("submit")) <= 2
+            assert len(world.lines("submit")) <= 2
 
 
 async def test_a_cancel_whose_answer_is_lost_is_told_by_the_stream() -> None:
@@ -326,7 +326,7 @@ async def test_doubled_and_reordered_events_tell_the_same_story() -> None:
         stop = spec("stop-1", OrderType.STOP_MARKET, side=Side.SELL, trigger_price=price - 500)
         usdm.submit(stop)
         await events.until(lambda: bool(events.of("stop-1")))
-        await world.move("BTCUSDT", price - 600)
+        await world.market(symbol="BTCUSDT", price=str(price - 600))
         await events.until(lambda: any(isinstance(one, Fill) for one in events.of("stop-1")))
         await trio.sleep(0.5)
         fills = {one.trade_id: one.quantity for one in events.of("stop-1") if isinstance(one, Fill)}
@@ -405,9 +405,9 @@ async def test_the_switch_fires_after_silence_and_takes_every_order() -> None:
         assert usdm.switch_secs == 5.0
         price = await price_of(world)
         await usdm.arm()
-        assert set((await world.control("GET", "state"))["switches"]) == {"BTCUSDT", "ETHUSDT"}
+        assert set((await world.state())["switches"]) == {"BTCUSDT", "ETHUSDT"}
         await usdm.disarm()
-        assert (await world.control("GET", "state"))["switches"] == {}
+        assert (await world.state())["switches"] == {}
         usdm.submit(spec("a", price=price - 1000))
         usdm.submit(spec("b", OrderType.STOP_MARKET, trigger_price=price + 500))
         await events.until(lambda: bool(events.of("a") and events.of("b")))
@@ -416,7 +416,7 @@ async def test_the_switch_fires_after_silence_and_takes_every_order() -> None:
             await events.until(
                 lambda: len([one for one in events.all if isinstance(one, OrderClosed)]) >= 2
             )
-        assert len(world.record("switch_fired")) >= 1
+        assert len(world.lines("switch_fired")) >= 1
         assert await usdm.open_orders() == []
 
 
@@ -429,7 +429,7 @@ async def test_a_wrong_key_and_a_wrong_clock() -> None:
             with pytest.raises(VenueError, match="-1021"):
                 await usdm.balances()
             assert await usdm.balances()
-        settings = world.settings(api_secret=world.settings().api_key)
+        settings = settings_of(world, api_secret=Secret(KEY))
         async with plugin.open(VenueName("usdm"), settings, environment()) as opened:
             assert isinstance(opened, BinanceUsdm)
             with pytest.raises(VenueError, match="-1022") as caught:
@@ -476,7 +476,7 @@ async def test_looking_at_open_orders_again_and_again_costs_little() -> None:
 
 async def test_market_data_comes_on_both_routes() -> None:
     """Quotes and books on one, trades on the other; the book agrees with every quote."""
-    async with exchange(still=False, quotes_per_sec=50.0) as world:
+    async with exchange(volatility_bps=20.0, quotes_per_sec=50.0) as world:
         settings = BinanceUsdmSettings(
             rest_url=f"http://127.0.0.1:{world.port}", ws_url=f"ws://127.0.0.1:{world.port}"
         )
@@ -601,7 +601,7 @@ async def test_orders_keep_to_the_limits_that_binance_tells(
         stop = spec("stop", OrderType.STOP_MARKET, trigger_price=price + 500, protective=True)
         usdm.submit(stop)
         await events.until(lambda: any(isinstance(e, OrderAccepted) for e in events.of("stop")))
-        assert not [row for row in world.record("answer") if row["status"] == 429]
+        assert not [row for row in world.lines("answer") if row["status"] == 429]
 
 
 class Says:
