@@ -167,6 +167,7 @@ async def test_live_without_keys_is_one_clear_error(tmp_path: Path) -> None:
         line[: line.index("missing")] for line in lines
     ]
     assert 'api_key = "env:EX_KEY"' in lines[0]
+    assert 'api_secret = "env:EX_SECRET"' in lines[1]
 
 
 @pytest.mark.parametrize("first", ["paper", "live"])

@@ -146,13 +146,18 @@ def _check_keys(settings: Settings, name: str, plugin: VenuePlugin, options: Any
     problems = [
         Problem(
             child(path, key),
-            f'missing: live = true needs it; write for example {key} = "env:{name.upper()}_KEY"'
+            f'missing: live = true needs it; write for example {key} = "env:{_variable(name, key)}"'
             " or leave live out, to trade on paper",
         )
         for key in plugin.live_needs
         if getattr(options, key, None) is None
     ]
     raise_problems(problems, settings.source)
+
+
+def _variable(name: str, key: str) -> str:
+    """Return what the environment might call a key."""
+    return f"{name}_{key.removeprefix('api_')}".upper().replace("-", "_")
 
 
 def _stand_in(
