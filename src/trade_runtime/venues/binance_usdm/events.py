@@ -42,16 +42,6 @@ from trade_runtime.venues.binance_usdm.orders import (
 )
 from trade_runtime.venues.binance_usdm.twins import Twins
 
-EVENTS: Final = (
-    "ORDER_TRADE_UPDATE",
-    "ALGO_UPDATE",
-    "ACCOUNT_UPDATE",
-    "CONDITIONAL_ORDER_TRIGGER_REJECT",
-    "MARGIN_CALL",
-    "listenKeyExpired",
-)
-"""What the private stream is asked for. TRADE_LITE tells nothing that these do not."""
-
 MAX_STRANGERS: Final = 256
 """Updates of orders of unknown origin that are remembered."""
 
@@ -257,4 +247,14 @@ class PrivateDecoder:
         )
 
 
-_KNOWN: Final = frozenset({*EVENTS, "TRADE_LITE", "ACCOUNT_CONFIG_UPDATE", "STRATEGY_UPDATE"})
+_KNOWN: Final = frozenset(
+    (
+        "ACCOUNT_CONFIG_UPDATE",
+        "ACCOUNT_UPDATE",
+        "CONDITIONAL_ORDER_TRIGGER_REJECT",
+        "MARGIN_CALL",
+        "STRATEGY_UPDATE",
+        "TRADE_LITE",  # it tells nothing that an ORDER_TRADE_UPDATE does not
+    )
+)
+"""Events that are counted by their own names."""

@@ -19,7 +19,7 @@ from trade_runtime.errors import RuntimeFault, VenueError
 from trade_runtime.model.events import VenueEvent
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.rest import Rest
-from trade_runtime.venues.binance_usdm.events import EVENTS, PrivateDecoder
+from trade_runtime.venues.binance_usdm.events import PrivateDecoder
 from trade_runtime.venues.wire.link import Link, open_link
 
 KEEP_ALIVE_SECS: Final = 1800.0
@@ -72,7 +72,8 @@ class PrivateStream:
         key = BINANCE.decode(_key, body, "listen key").listenKey
         if not 0 < len(key) <= MAX_KEY_CHARS:
             raise VenueError("Binance sent a listen key that is none")
-        url = f"{self._url}/private/ws?listenKey={quote(key, safe='')}&events={'/'.join(EVENTS)}"
+        # Without a list of events it tells all of them: one that is spelled wrong would be silence.
+        url = f"{self._url}/private/ws?listenKey={quote(key, safe='')}"
         failed: list[Exception] = []
         async with open_link(url, self._tls) as link, trio.open_nursery() as nursery:
             connected()
