@@ -617,6 +617,20 @@ async def test_an_order_that_a_snapshot_leaves_out_is_asked_for() -> None:
     assert report.status is ReportStatus.CANCELLED
 
 
+async def test_that_an_order_is_not_open_is_asked_for_once_when_it_cannot_come_any_more() -> None:
+    """Before that each question looks again, since the order may still be on its way."""
+    script = Script()
+    async with scripted(script) as venue:
+        for _ in range(2):
+            assert await venue.order(spec()) is None
+        assert len(script.called("OpenOrders")) == 2
+        venue._opened_at = trio.current_time() - venue.settle_secs
+        for _ in range(3):
+            assert await venue.order(spec()) is None
+        assert len(script.called("OpenOrders")) == 3
+        assert len(script.called("ClosedOrders")) == 5
+
+
 async def test_one_question_answers_many() -> None:
     """After the switch fired dozens of orders have ended, and REST has no room for each."""
     script = Script()

@@ -15,7 +15,7 @@ import trio
 
 from trade_runtime.errors import VenueDown, VenueError, VenueRefused
 from trade_runtime.model.events import OrderAccepted, OrderAmended, VenueEvent
-from trade_runtime.model.ids import InstrumentId, VenueOrderId
+from trade_runtime.model.ids import ClientOrderId, InstrumentId, VenueOrderId
 from trade_runtime.model.orders import OrderReport, OrderSpec, OrderType
 from trade_runtime.protocols import Environment, Placed
 from trade_runtime.venues.kraken_spot import orders
@@ -28,6 +28,9 @@ from trade_runtime.venues.wire.sending import Numbers, Request
 
 DEADLINE_SECS: Final = 3.0
 """How long Kraken may accept an order after it was sent; it allows 0.5 to 60, over REST 2 to 60."""
+
+MAX_SENT: Final = 20_000
+"""Orders of which it is kept in mind when they left; the oldest are forgotten."""
 
 MAX_BATCH: Final = 50
 """Orders that one `batch_cancel` takes."""
@@ -74,6 +77,8 @@ class KrakenDesk:
     ) -> None:
         self.link: PrivateLink | None = None
         """The private connection while it is up."""
+        self.sent_at: dict[ClientOrderId, float] = {}
+        """When new orders left, on trio's clock: the latest."""
         self._capacity, self._per_sec = COUNTERS[tier]
         self._reference = reference
         self._rest = rest
@@ -99,6 +104,9 @@ class KrakenDesk:
         """Send a new order."""
         link = self._up()
         params = orders.place(order, self._reference, self._deadline_ns(link))
+        self.sent_at[order.client_order_id] = trio.current_time()
+        while len(self.sent_at) > MAX_SENT:
+            del self.sent_at[next(iter(self.sent_at))]
         ack = await self._ask(link, "add_order", params, order.instrument)
         added = KRAKEN.decode(_added, ack.result, "answer to add_order")
         self._executions.learn(added.order_id, order.client_order_id)

@@ -43,6 +43,9 @@ MAX_PAGES: Final = 400
 MAX_IDS: Final = 20
 """Orders that are asked about in one request."""
 
+MAX_NOT_OPEN: Final = 10_000
+"""Orders of which it is kept in mind that they are not open; with more, it is asked for anew."""
+
 CAPABILITIES: Final = Capabilities(
     tifs=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTD}),
     reduce_only=False,  # of margin positions alone, which a spot account has none of
@@ -67,6 +70,8 @@ class KrakenSpot(KrakenMarket):
         self._sink: VenueSink | None = None
         self._key_checked = False
         self._asking = trio.Lock()
+        self._opened_at = trio.current_time()
+        self._not_open: set[ClientOrderId] = set()
         self._executions = Executions(
             lambda symbol: InstrumentId(f"{symbol}.{name}"), trio.current_time
         )
@@ -192,15 +197,18 @@ class KrakenSpot(KrakenMarket):
             if report is not None or is_venue_id(name):
                 return report
         params = {"cl_ord_id": str(name)}
-        asked: list[tuple[str, dict[str, str]]] = [
-            ("OpenOrders", params),
-            ("ClosedOrders", params),  # it may have gone from there to here meanwhile
-        ]
-        if self._executions.in_step:
+        asked: list[tuple[str, dict[str, str]]] = [("ClosedOrders", params)]
+        if name not in self._not_open:
+            asked.insert(0, ("OpenOrders", params))
+        if self._executions.in_step and self._rest.has_room(2):
             # It was not told to be open, so it is likely among the last 50 that ended: they answer
             # whoever else asks, too.
             asked.insert(0, ("ClosedOrders", {}))
+        # From then on it cannot come to rest any more: that it does not is asked for once, so that
+        # who asks again, having lost patience, does not begin anew.
+        settled_at = self._desk.sent_at.get(name, self._opened_at) + self.settle_secs
         for method, given in asked:
+            began = trio.current_time()
             try:
                 body = await self._rest.post(method, given)
             except VenueRefused as refused:
@@ -211,6 +219,10 @@ class KrakenSpot(KrakenMarket):
             for report in self._learned(decode(body, await self.listing(), self._name)):
                 if report.client_order_id == name:
                     return report
+            if method == "OpenOrders" and began >= settled_at:
+                self._not_open.add(name)
+                if len(self._not_open) > MAX_NOT_OPEN:
+                    self._not_open.clear()
         return None
 
     async def _queried(self, order_ids: Sequence[str]) -> Sequence[OrderReport]:
