@@ -40,6 +40,18 @@ def test_the_exchange_counts_right() -> None:
     assert budget.take({"weight": 2}, 1.0, urgent=True) == 59
 
 
+def test_the_exchanges_next_stretch_is_ours() -> None:
+    """Where its count falls by much it has begun anew; by little, an answer overtook another."""
+    window = Window("weight", 100, 60)
+    window.told(80, 0)
+    window.told(70, 1)
+    assert window.wait_secs(10, 2, urgent=False) == 58
+    window.told(5, 20)
+    assert window.wait_secs(10, 20, urgent=False) == 0
+    window.spend(70, 20)
+    assert window.wait_secs(10, 30, urgent=False) == 50
+
+
 def test_a_closed_budget_lets_nothing_through() -> None:
     """Not even what is urgent: it would turn a pause into a ban."""
     budget = Budget([Window("weight", 100, 60)])

@@ -44,6 +44,7 @@ class Window:
         self.capacity = capacity
         self.secs = secs
         self._used = 0.0
+        self._heard = 0.0
         self._began = -math.inf
 
     def _turn(self, now: float) -> None:
@@ -71,7 +72,13 @@ class Window:
         counting it for a stretch too long only makes us slower.
         """
         self._turn(now)
-        self._used = max(self._used, used)
+        if used < self._heard - self.capacity * RESERVE:
+            # It counts up within a stretch: it has begun the next, sooner than we had reckoned.
+            # By less the count may fall where an answer overtakes another.
+            self._began, self._used = now, used
+        else:
+            self._used = max(self._used, used)
+        self._heard = used
 
 
 class Leak:
