@@ -397,7 +397,7 @@ async def test_a_clock_that_is_wrong_does_no_harm(skew_ms: int) -> None:
         async with BinanceClient(one.world) as client:
 
             async def skewed() -> bool:
-                told = (await client.public("/api/v3/time")).json()["serverTime"]
+                told: int = (await client.public("/api/v3/time")).json()["serverTime"]
                 return abs(told - now_ms() - skew_ms) < 5_000
 
             await one.world.until(skewed)

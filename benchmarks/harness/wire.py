@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trade_runtime.replay.wire import text_frame
+from trade_runtime.serving.wire import text_frame
 
 BEGAN_NS = 1_700_000_000_000_000_000
 GAP_NS = 1_000_000

@@ -109,9 +109,7 @@ class ForeignKeeper:
     async def _claim(self, report: OrderReport) -> bool:
         orders = self._orders
         if orders.gate.halted is not None or report.instrument not in orders.prices.instruments:
-            return (
-                False  # nothing new is begun in a stop; and what has no rules cannot be protected
-            )
+            return False  # a stop begins nothing new; what has no rules cannot be protected
         before: list[TradeId] = []
         if report.filled:
             since_ns = max(self._clock.now_ns() - CLAIM_LOOKBACK_NS, 0)
