@@ -7,6 +7,7 @@ private connection comes and goes with `run`.
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -43,9 +44,6 @@ MAX_PAGES: Final = 400
 MAX_IDS: Final = 20
 """Orders that are asked about in one request."""
 
-MAX_NOT_OPEN: Final = 10_000
-"""Orders of which it is kept in mind that they are not open; with more, it is asked for anew."""
-
 CAPABILITIES: Final = Capabilities(
     tifs=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTD}),
     reduce_only=False,  # of margin positions alone, which a spot account has none of
@@ -71,7 +69,7 @@ class KrakenSpot(KrakenMarket):
         self._key_checked = False
         self._asking = trio.Lock()
         self._opened_at = trio.current_time()
-        self._not_open: set[ClientOrderId] = set()
+        self._looked: tuple[float, frozenset[ClientOrderId]] = (-math.inf, frozenset())
         self._executions = Executions(
             lambda symbol: InstrumentId(f"{symbol}.{name}"), trio.current_time
         )
@@ -159,9 +157,14 @@ class KrakenSpot(KrakenMarket):
             told = self._executions.open_reports()
             if told is not None:
                 return told
-        listing = await self.listing()
+        return await self._look()
+
+    async def _look(self) -> Sequence[OrderReport]:
+        listing, began = await self.listing(), trio.current_time()
         body = await self._rest.post("OpenOrders", {})
-        return self._learned(account.decode_open(body, listing, self._name))
+        found = self._learned(account.decode_open(body, listing, self._name))
+        self._looked = began, frozenset(report.client_order_id for report in found)
+        return found
 
     async def order(self, order: Placed) -> OrderReport | None:
         """Return Kraken's view of an order, or None where it says that there is none.
@@ -198,31 +201,31 @@ class KrakenSpot(KrakenMarket):
                 return report
         params = {"cl_ord_id": str(name)}
         asked: list[tuple[str, dict[str, str]]] = [("ClosedOrders", params)]
-        if name not in self._not_open:
-            asked.insert(0, ("OpenOrders", params))
+        # From then on it cannot come to rest any more: where it did not, that stays so, and who
+        # asks again, having lost patience, does not begin anew.
+        settled_at = self._desk.sent_at.get(name, self._opened_at) + self.settle_secs
+        looked_at, names = self._looked
+        if looked_at < settled_at or name in names:
+            asked.insert(0, ("OpenOrders", {}))  # of all: that answers for other orders, too
         if self._executions.in_step and self._rest.has_room(2):
             # It was not told to be open, so it is likely among the last 50 that ended: they answer
             # whoever else asks, too.
             asked.insert(0, ("ClosedOrders", {}))
-        # From then on it cannot come to rest any more: that it does not is asked for once, so that
-        # who asks again, having lost patience, does not begin anew.
-        settled_at = self._desk.sent_at.get(name, self._opened_at) + self.settle_secs
         for method, given in asked:
-            began = trio.current_time()
             try:
-                body = await self._rest.post(method, given)
+                if method == "OpenOrders":
+                    found = await self._look()
+                else:
+                    body = await self._rest.post(method, given)
+                    decoded = account.decode_closed(body, await self.listing(), self._name)
+                    found = self._learned(decoded)
             except VenueRefused as refused:
                 if str(refused).startswith(_UNKNOWN_ORDER):
                     continue
                 raise
-            decode = account.decode_open if method == "OpenOrders" else account.decode_closed
-            for report in self._learned(decode(body, await self.listing(), self._name)):
+            for report in found:
                 if report.client_order_id == name:
                     return report
-            if method == "OpenOrders" and began >= settled_at:
-                self._not_open.add(name)
-                if len(self._not_open) > MAX_NOT_OPEN:
-                    self._not_open.clear()
         return None
 
     async def _queried(self, order_ids: Sequence[str]) -> Sequence[OrderReport]:
