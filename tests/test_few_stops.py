@@ -16,8 +16,9 @@ from tests.support.schedule import virtual
 from tests.support.values import ETH
 from tests.support.world import Hand, World, until
 from tests.support.wrapped import WrappedVenue
+from trade_runtime.errors import VenueDown
 from trade_runtime.model.orders import OrderSpec
-from trade_runtime.protocols import Capabilities
+from trade_runtime.protocols import Capabilities, Placed
 
 QUIET: dict[str, Any] = {"stale_after_secs": 100_000, "ping_secs": 100_000}
 EXACT: dict[str, Any] = {"balances": {"USDT": "100000"}}
@@ -111,3 +112,35 @@ async def test_more_positions_than_places(tmp_path: Path) -> None:
     report = world.report
     assert report.exit_code == 3
     assert sorted(position["protected"] for position in report.positions) == [False] + [True] * 5
+
+
+class Exhausted(WrappedVenue):
+    """Takes no order any more once the first cancel has come: those used up its limit."""
+
+    def __init__(self, venue: Any) -> None:
+        super().__init__(venue)
+        self.used_up = False
+
+    def submit(self, order: OrderSpec) -> None:
+        if self.used_up:
+            raise VenueDown("the limit is used up")
+        self._venue.submit(order)
+
+    def cancel(self, order: Placed) -> None:
+        self.used_up = True
+        self._venue.cancel(order)
+
+
+@virtual
+async def test_a_stop_protects_before_its_cancels_use_up_the_limit(tmp_path: Path) -> None:
+    """A position that was opened a moment ago is covered, although nothing is taken later."""
+    world, hand = World(tmp_path), Hand()
+    world.wrap = Exhausted
+    async with world.open(hand, prices=QUIET):
+        for _ in range(3):
+            hand.buy("1", "70")
+        hand.trader.market(ETH, "buy", "1")
+        await until(partial(holds, hand, 1))
+    report = world.report
+    assert report.outcome == "clean"
+    assert [position["protected"] for position in report.positions] == [True]

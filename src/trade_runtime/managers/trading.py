@@ -48,6 +48,12 @@ AFTER_SECS = 4e-10
 """What is due in a nanosecond comes after the market's and the venue's events of it: a little
 later, by less than half a nanosecond."""
 
+COVER_SECS = 0.25
+"""How long, at a stop, the cancels of entries wait for the stop-losses of what is bare."""
+
+COMING = (OrderState.PENDING, OrderState.SENT, OrderState.UNKNOWN)
+"""States of an order that the venue may not have yet."""
+
 BALANCES_SECS = 0.5
 """How long the balances may take at the stop; those of the last reconcile stand where they are
 late."""
@@ -153,6 +159,19 @@ class Trading:
                         " take stop-losses along",
                         venue=name,
                     )
+
+    async def cover_first(self) -> None:
+        """Place what stop-losses are missing now, and wait a moment for the venue to have them.
+
+        Cancels may use up what a venue lets be sent; then it takes no stop-loss any more.
+        """
+        self.guard.place_missing(Counter())
+        with trio.move_on_after(COVER_SECS):
+            while any(
+                order.spec.protective and order.state in COMING
+                for order in self.orders.trading.live()
+            ):
+                await self.orders.changed.park()
 
     async def protect_positions(self, result: StageResult) -> None:
         """Have every position covered by stops that rest, proven by asking the venues.
@@ -294,6 +313,8 @@ async def open_orders(
         closer.abandon()
         if settings.shutdown.cancel_orders:
             with ladder.stage("cancel") as result:
+                if protects:
+                    await trading.cover_first()
                 await trading.canceller.run(result)
                 if not protects:
                     await trading.disarm()
