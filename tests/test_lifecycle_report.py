@@ -55,6 +55,7 @@ def test_the_keys_are_the_contract() -> None:
         "latch",
         "cache",
         "owner",
+        "switch",
     ] == list(REPORT.as_dict())
     assert ["name", "layer", "budget_secs", "took_secs", "outcome", "detail"] == list(
         REPORT.as_dict()["stages"][0]

@@ -31,6 +31,7 @@ from trade_runtime.model.records import (
     JournalEvent,
     LatchCleared,
     LatchSet,
+    OrderClaimed,
     OrderDropped,
     OrderReleased,
     OrderSent,
@@ -46,6 +47,7 @@ from trade_runtime.model.records import (
     StrategyStopped,
     TradingHalted,
     TradingMode,
+    VenueUsed,
 )
 from trade_runtime.protocols import Record
 
@@ -91,6 +93,8 @@ EVENTS: list[JournalEvent] = [
     Reconciled("operator", "restored from a backup", True, 12),
     BalancesTold(VenueName("paper"), {Currency("ETH"): Decimal("0.10")}, 9),
     OthersHold(VenueName("paper"), {InstrumentId("ETHUSDT.paper"): Decimal("-0.10")}, 9),
+    VenueUsed(VenueName("spot"), "binance_spot live"),
+    OrderClaimed(spec("a-9"), VenueOrderId("77"), Decimal("0.10"), [TradeId("5")], 9),
 ]
 
 

@@ -14,6 +14,7 @@ from tests.support.schedule import virtual
 from tests.support.values import ETH, accepted, closed, fill, rejected, spec
 from tests.support.world import Hand, World, settle, until
 from trade_runtime.errors import OrderRefused
+from trade_runtime.managers.reconcile import MAX_DOUBT_RETRY_SECS
 from trade_runtime.model.events import CancelRejected
 from trade_runtime.model.ids import ClientOrderId
 from trade_runtime.model.orders import ReportStatus
@@ -144,7 +145,7 @@ class TestUnknownOutcomes:
             await until(lambda: order.state == "unknown")
             assert [order] == hand.trader.open_orders()
             await until(lambda: order.state == "dropped")
-            assert 4.0 <= trio.current_time() - began <= 5.0
+            assert 4.0 <= trio.current_time() - began <= 4.1 + MAX_DOUBT_RETRY_SECS
         assert (["1 unknown", "1 dropped"], []) == (hand.told, world.history("submit"))
 
     @virtual

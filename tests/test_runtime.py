@@ -39,7 +39,13 @@ async def test_leaving_the_block_is_the_ordered_stop(tmp_path: Path) -> None:
     )
     assert ALL_OK == world.stages
     assert [stop] == world.resting()
-    assert {"open_at_stop": 1, "cancelled": 1, "filled": 0, "left_open": []} == report.orders
+    assert report.orders == {
+        "open_at_stop": 1,
+        "cancelled": 1,
+        "filled": 0,
+        "left_open": [],
+        "foreign": {"claimed": 0, "cancelled": 0, "left": []},
+    }
     assert [
         {
             "strategy": "hand",
