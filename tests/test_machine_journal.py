@@ -20,6 +20,7 @@ from trade_runtime.model.ids import (
     StrategyName,
     TradeId,
     VenueName,
+    VenueOrderId,
 )
 from trade_runtime.model.orders import ReportStatus
 from trade_runtime.model.records import (
