@@ -40,9 +40,11 @@ T = TypeVar("T")
 
 DOUBT_RETRY_SECS = 0.25
 MAX_DOUBT_RETRY_SECS = 2.0
-"""How soon an order in doubt is asked about again: at first, then twice as long each time, up to
-this. Each question is counted by the venue, and who asks too often is shut out.
+"""How soon an order in doubt is asked about again: at first, and after `QUICK_TRIES` twice as long
+each time, up to this. Each question is counted by the venue; who asks too often is shut out.
 """
+
+QUICK_TRIES = 8
 
 LOOKS = 3
 """How often in a row a difference has to be found to be one."""
@@ -104,7 +106,7 @@ class Reconciler:
         Raises:
             VenueError: the venue did not answer. Who supervises this calls again.
         """
-        pause_secs = DOUBT_RETRY_SECS
+        tries = 0
         while True:
             with trio.move_on_after(self._settings.reconcile_secs):
                 await self._wanted.wait()
@@ -119,13 +121,13 @@ class Reconciler:
                 raise
             self._done += 1
             if agree:
-                pause_secs = DOUBT_RETRY_SECS
+                tries = 0
                 await self._account.note_balances()
                 self.ready.set()
             else:
                 self._wanted.set()
-                await trio.sleep(pause_secs)
-                pause_secs = min(2 * pause_secs, MAX_DOUBT_RETRY_SECS)
+                tries += 1
+                await trio.sleep(_pause_secs(tries))
 
     async def _explain(self) -> bool:
         """See whether all that the venue says is explained; return whether that is settled.
@@ -172,7 +174,7 @@ class Reconciler:
         Raises:
             VenueError: the venue did not answer. Who supervises this calls again.
         """
-        pause_secs, asked = DOUBT_RETRY_SECS, set[ClientOrderId]()
+        tries, asked = 0, set[ClientOrderId]()
         while True:
             while not self._doubtful():
                 await self._orders.changed.park()
@@ -180,10 +182,10 @@ class Reconciler:
             await self.ask_about(doubtful)
             fresh = {order.id for order in doubtful} - asked
             asked = {order.id for order in self._doubtful()}
-            pause_secs = DOUBT_RETRY_SECS if fresh else min(2 * pause_secs, MAX_DOUBT_RETRY_SECS)
+            tries = 1 if fresh else tries + 1
             if asked:
                 await trio.sleep(DOUBT_RETRY_SECS)
-                with trio.move_on_after(pause_secs - DOUBT_RETRY_SECS):
+                with trio.move_on_after(_pause_secs(tries) - DOUBT_RETRY_SECS):
                     while {order.id for order in self._doubtful()} <= asked:
                         await self._orders.changed.park()
 
@@ -321,3 +323,9 @@ class Reconciler:
 
     async def _query(self, query: Callable[[], Awaitable[T]]) -> T:
         return await ask(self._name, query)
+
+
+def _pause_secs(tries: int) -> float:
+    """Return how long to wait after so many tries in a row."""
+    doublings = min(max(tries - QUICK_TRIES, 0), 10)
+    return min(DOUBT_RETRY_SECS * float(2**doublings), MAX_DOUBT_RETRY_SECS)

@@ -179,6 +179,7 @@ _BRACKETS = Scenario(
     restart_secs=2.5,
     settle_secs=(LATENCY_MS + DELAY_MS) / 1000,
     bare_secs=2.0,
+    exit_secs=3.0,
     must_see=(
         marks.FILLED_IN_PARTS,
         marks.STOP_WOKE,
@@ -232,6 +233,7 @@ SCENARIOS: dict[str, Scenario] = {
     "bracket_no_groups": attrs.evolve(
         _BRACKETS,
         name="bracket_no_groups",
+        exit_secs=2.0,
         about="the same at a venue that knows no groups: the runtime sees to them",
         holds={"oco": False},
     ),
