@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from msgspec.structs import replace
 
-from trade_runtime.errors import OrderRefused, VenueDown
+from trade_runtime.errors import OrderRefused, StoreFenced, VenueDown
 from trade_runtime.machines.claims import placed
 from trade_runtime.machines.order import Order, OrderState
 from trade_runtime.machines.risk import RiskGate
@@ -60,6 +60,13 @@ class Dispatch(Steering):
         self._settings = settings
         state.on_durable = self.send_durable
 
+    @property
+    def taken_over(self) -> bool:
+        """Another runtime owns the journal now, and with it the orders: nothing of ours leaves any
+        more, no cancel either, since what rests is the other's.
+        """
+        return isinstance(self._state.failed, StoreFenced)
+
     def send_durable(self, seq: int) -> None:
         """Send what waited for its intent to become durable, up to record `seq`."""
         unsent = self.unsent
@@ -90,6 +97,8 @@ class Dispatch(Steering):
             self._ack_due.append((now + self._settings.ack_timeout_secs, order))
 
     def _send_amend(self, order: Order, amend: AmendRequested) -> None:
+        if self.taken_over:
+            return
         try:
             if self.gate.halted is not None and not order.spec.protective:
                 raise OrderRefused("halted", "trading is halted")
@@ -122,6 +131,8 @@ class Dispatch(Steering):
 
     def send_cancel(self, order: Order) -> None:
         """Send a cancel, again if need be."""
+        if self.taken_over:
+            return
         try:
             self.venues.trading_in(order.instrument).cancel(placed(order))
         except VenueDown as error:
@@ -136,6 +147,8 @@ class Dispatch(Steering):
                 nothing else rests there.
             reason: in words, for the journal.
         """
+        if self.taken_over:
+            return
         for order in orders:
             if order.is_live and not order.cancel_requested:
                 self._state.record(CancelRequested(order.id, reason))

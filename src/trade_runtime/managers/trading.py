@@ -311,6 +311,10 @@ async def open_orders(
     async def close() -> None:
         orders.halt("the runtime stops")
         closer.abandon()
+        if orders.taken_over:
+            for stage in ("cancel", "protect"):
+                ladder.skip(stage, "another runtime took the journal over: the orders are its own")
+            return
         if settings.shutdown.cancel_orders:
             with ladder.stage("cancel") as result:
                 if protects:
