@@ -829,3 +829,35 @@ def test_the_settings_are_checked() -> None:
     assert SECRET not in repr(live)
     assert plugin.live is not None
     assert plugin.live(live)
+
+
+async def test_a_stop_is_not_held_back_by_what_was_cancelled() -> None:
+    """Cancels of young orders use up the counter of a pair. Whether there is room for what protects
+    a position, Kraken itself says.
+    """
+    script = Script()
+
+    async def on_request(peer: Peer, request: dict[str, Any]) -> None:
+        if request["method"] == "add_order":
+            name = request["params"]["cl_ord_id"]
+            await peer.ack(request, result={"order_id": f"O{name}"})
+        else:
+            await acknowledge(peer, request)
+
+    script.on_request = on_request
+    names = [f"abc123-{number}" for number in range(15)]
+    async with trading(script) as world:
+        for name in names:
+            world.venue.submit(spec(name))
+        await world.events.until(lambda: len(world.events.all) == 15)
+        for name in names:
+            world.venue.cancel(spec(name))
+        await wait_for(lambda: len(world.requests("cancel_order")) == 15)
+        stop = {"type": OrderType.STOP_MARKET, "price": None, "trigger_price": Decimal(49_000)}
+        world.venue.submit(spec("abc123-z", protective=True, **stop))
+        await wait_for(lambda: len(world.requests("add_order")) == 16)
+        world.venue.submit(spec("abc123-y"))
+        await world.events.until(
+            lambda: any(isinstance(event, OrderRejected) for event in world.events.all)
+        )
+    assert world.requests("add_order")[-1]["cl_ord_id"] == "abc123-z"

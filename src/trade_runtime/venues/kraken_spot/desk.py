@@ -91,8 +91,12 @@ class KrakenDesk:
         """Return what a request takes of the counter of its pair.
 
         Cancels are never held back: Kraken counts them after the fact, so they are counted when
-        they leave, and what waits for room then is new orders.
+        they leave, and what waits for room then is new orders. Nor is what protects a position held
+        back: the account may be of a better tier than the settings say, and if not, that is for
+        Kraken to refuse.
         """
+        if request.urgent:
+            return {}
         if request.what == "submit":
             return {self._counter(request.order.instrument).name: 1.0}
         if request.what == "amend":
@@ -103,6 +107,8 @@ class KrakenDesk:
     async def place(self, order: OrderSpec) -> Sequence[VenueEvent]:
         """Send a new order."""
         link = self._up()
+        if order.protective:
+            self._counter(order.instrument).spend(1.0, trio.current_time())
         params = orders.place(order, self._reference, self._deadline_ns(link))
         self.sent_at[order.client_order_id] = trio.current_time()
         while len(self.sent_at) > MAX_SENT:
@@ -128,6 +134,9 @@ class KrakenDesk:
     async def amend(self, order: Placed, numbers: Numbers) -> Sequence[VenueEvent]:
         """Send new numbers."""
         link, name = self._up(), order.client_order_id
+        if order.type.waits:  # urgent
+            cost = self._aged(order, AMEND_COSTS, 1)
+            self._counter(order.instrument).spend(cost, trio.current_time())
         params = orders.amend(name, numbers, self._deadline_ns(link))
         await self._ask(link, "amend_order", params, order.instrument)
         trailing = order.type is OrderType.TRAILING_STOP
