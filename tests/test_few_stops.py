@@ -100,6 +100,29 @@ async def test_positions_share_the_places(tmp_path: Path) -> None:
 
 
 @virtual
+async def test_a_position_that_shrank_where_all_places_are_taken(tmp_path: Path) -> None:
+    """Its stops are for what is left: one that is too large would turn it over."""
+    world, hands = World(tmp_path), [Hand(f"hand-{n}") for n in range(2)]
+    made = narrow(world)
+    spare = {"balances": {"USDT": "100000", "ETH": "100"}}
+    async with world.open(*hands, prices=QUIET, paper=spare):
+        for step in range(1, 4):
+            for hand in hands:
+                hand.trader.market(ETH, "buy", "1")
+                await until(partial(holds, hand, step))
+                await trio.sleep(3)
+        hands[0].trader.market(ETH, "sell", "0.7")
+        await until(lambda: hands[0].quantity == Decimal("2.3"))
+        await trio.sleep(10)
+        assert [covered(world, hand) for hand in hands] == [Decimal("2.3"), 3]
+        sent = len(world.record.orders)
+        await trio.sleep(30)
+        assert len(world.record.orders) == sent  # and nothing goes round in a circle
+    assert world.report.outcome == "clean"
+    assert made[0].most <= MOST
+
+
+@virtual
 async def test_more_positions_than_places(tmp_path: Path) -> None:
     """Six of them: five are covered, and the report tells which is not."""
     world, hands = World(tmp_path), [Hand(f"hand-{n}") for n in range(6)]

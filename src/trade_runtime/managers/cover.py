@@ -82,9 +82,9 @@ class Covers:
         if wanted.overlaps and (
             closed
             or not self._has_room(position, wanted.place)
-            or self._slots(position.instrument) <= 0
+            or (wanted.resting <= wanted.needed and self._slots(position.instrument) <= 0)
         ):
-            return ZERO
+            return ZERO  # one too many is no harm; one too large has another take its place
         return max(wanted.place - closed, ZERO)
 
     def _has_room(self, position: Position, quantity: Decimal) -> bool:
