@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,11 @@ LARGE = {"kraken_spot": {"tier": "pro"}}
 EMPTY = strategy("grid", "Grid", n=0)
 
 
+def rests(exchange: Exchange, n: int) -> bool:
+    """Whether so many entries rest."""
+    return exchange.counts()[0] >= n
+
+
 def until_grid(exchange: Exchange, run: Run, n: int = N) -> None:
     """Wait until the grid's entries rest, and the stop of its position."""
     run.until(lambda: exchange.counts() == (n, 1), f"{n} entries and a stop")
@@ -94,12 +100,14 @@ def test_a_stop_under_a_fault(tmp_path: Path, fault: str, kind: Kind) -> None:
     """Whatever the exchange does: nothing is sent twice, no fill is made up or doubled, the report
     is truthful, and once the exchange is well a start and a stop leave it in order.
     """
-    world = ExchangeWorld(tmp_path, kind)
-    with world.exchange() as exchange:
-        for _ in range(share(1, 20)):
+    for number in range(share(1, 20)):
+        world = ExchangeWorld(tmp_path / str(number), kind)
+        with (
+            world.exchange() as exchange
+        ):  # each time a new one: a real one's limits are a minute's
             world.trade(exchange, GRID, strategy("churn", "Churn", every=2))
             with world.run() as run:
-                run.until(lambda: exchange.counts()[0] >= N, "entries")
+                run.until(partial(rests, exchange, N), "entries")
                 exchange.fault(fault)
                 time.sleep(0.3)
                 run.send(signal.SIGTERM)
