@@ -15,13 +15,14 @@ from typing import Final
 
 import trio
 
-from trade_runtime.errors import RuntimeFault, VenueError
+from trade_runtime.errors import VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.protocols import Environment, MarketSink
 from trade_runtime.venues.binance.book_sync import BookSync, DepthEvent, DepthSnapshot, Output
 from trade_runtime.venues.binance.streams import StreamDecoder
 from trade_runtime.venues.wire.link import Link
+from trade_runtime.venues.wire.together import first_failure
 
 MAX_SNAPSHOT_FETCHES: Final = 4
 """Snapshots that a session fetches at the same time."""
@@ -79,7 +80,6 @@ class StreamSession:
             instrument: _Book(symbol, instrument) for symbol, instrument in symbols.items()
         }
         self._fetches = trio.Semaphore(MAX_SNAPSHOT_FETCHES)
-        self._failed: Exception | None = None
 
     async def run(self) -> None:
         """Hand events to the sink until the connection ends.
@@ -88,14 +88,13 @@ class StreamSession:
             VenueError: the connection ended, whoever ended it; a frame made no sense; the server
                 said that it shuts down; or no usable snapshot came in `MAX_SNAPSHOT_TRIES` tries.
         """
-        async with trio.open_nursery() as nursery:
-            for book in self._books.values():
-                nursery.start_soon(self._guarded, partial(self._keep_in_step, book), nursery)
-            for link in self._links:
-                nursery.start_soon(self._guarded, partial(self._pump, link), nursery)
+        failed = await first_failure(
+            *(partial(self._keep_in_step, book) for book in self._books.values()),
+            *(partial(self._pump, link) for link in self._links),
+        )
         if self._decoder.ignored:
             self._env.log.debug("frames ignored", frames=self._decoder.ignored)
-        raise self._failed or RuntimeFault("a stream ended without a reason")
+        raise failed
 
     async def ping(self) -> None:
         """Ping every link and return when all pongs are here. The caller sets the deadline.
@@ -105,14 +104,6 @@ class StreamSession:
         """
         for link in self._links:
             await link.ping()
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]], nursery: trio.Nursery) -> None:
-        # A nursery would wrap the error into a group; `run` is to raise the thing itself.
-        try:
-            await work()
-        except Exception as error:
-            self._failed = self._failed or error
-            nursery.cancel_scope.cancel()
 
     async def _pump(self, link: Link) -> None:
         receive, decode, now_ns = link.receive, self._decoder.decode, self._env.clock.now_ns

@@ -9,18 +9,19 @@ whoever supervises it connects again, and asks for what was missed.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import trio
 
-from trade_runtime.errors import RuntimeFault, VenueError
+from trade_runtime.errors import VenueError
 from trade_runtime.model.events import VenueEvent
 from trade_runtime.venues.binance.answers import TOO_MANY, Code
 from trade_runtime.venues.binance.rest import Rest
 from trade_runtime.venues.binance.signing import Signer
 from trade_runtime.venues.binance_spot.user_codec import Response, UserDecoder, encode_request
 from trade_runtime.venues.wire.link import Link, open_link
+from trade_runtime.venues.wire.together import first_failure
 
 SUBSCRIBE_SECS: Final = 5.0
 """For the answer to the subscription."""
@@ -113,8 +114,6 @@ class UserStream:
         )
 
     async def _hold(self, link: Link, tell: Callable[[VenueEvent], None]) -> None:
-        failed: Exception | None = None
-
         async def pump() -> None:
             while True:
                 told = self._decoder.decode(await link.receive())
@@ -132,16 +131,4 @@ class UserStream:
                     raise VenueError(f"Binance answered no ping within {PONG_SECS:g} s")
             raise VenueError("the connection is nearly 24 hours old: a new one takes its place")
 
-        async def guarded(work: Callable[[], Awaitable[None]], nursery: trio.Nursery) -> None:
-            # A nursery would wrap the error into a group; `run` is to raise the thing itself.
-            nonlocal failed
-            try:
-                await work()
-            except Exception as error:
-                failed = failed or error
-                nursery.cancel_scope.cancel()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(guarded, pump, nursery)
-            nursery.start_soon(guarded, watch, nursery)
-        raise failed or RuntimeFault("a private connection ended without a reason")
+        raise await first_failure(pump, watch)

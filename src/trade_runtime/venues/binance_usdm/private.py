@@ -7,7 +7,7 @@ same account gets the same one. So it is kept alive and never deleted. Nothing h
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 from urllib.parse import quote
@@ -15,12 +15,13 @@ from urllib.parse import quote
 import msgspec
 import trio
 
-from trade_runtime.errors import RuntimeFault, VenueError
+from trade_runtime.errors import VenueError
 from trade_runtime.model.events import VenueEvent
 from trade_runtime.venues.binance.answers import BINANCE
 from trade_runtime.venues.binance.rest import Rest
 from trade_runtime.venues.binance_usdm.events import PrivateDecoder
 from trade_runtime.venues.wire.link import Link, open_link
+from trade_runtime.venues.wire.together import first_failure
 
 KEEP_ALIVE_SECS: Final = 1800.0
 """Between two refreshes of the listen key, which lives for an hour."""
@@ -74,17 +75,11 @@ class PrivateStream:
             raise VenueError("Binance sent a listen key that is none")
         # Without a list of events it tells all of them: one that is spelled wrong would be silence.
         url = f"{self._url}/private/ws?listenKey={quote(key, safe='')}"
-        failed: list[Exception] = []
-        async with open_link(url, self._tls) as link, trio.open_nursery() as nursery:
+        async with open_link(url, self._tls) as link:
             connected()
-            works: list[Callable[[], Awaitable[None]]] = [
-                partial(self._pump, link, tell),
-                partial(self._ping, link),
-                self._keep_alive,
-            ]
-            for work in works:
-                nursery.start_soon(_guarded, work, failed, nursery.cancel_scope)
-        raise failed[0] if failed else RuntimeFault("the private stream ended without a reason")
+            raise await first_failure(
+                partial(self._pump, link, tell), partial(self._ping, link), self._keep_alive
+            )
 
     async def _pump(self, link: Link, tell: Callable[[VenueEvent], None]) -> None:
         while True:
@@ -109,14 +104,3 @@ class PrivateStream:
                 pause_secs = KEEP_ALIVE_RETRY_SECS
             else:
                 pause_secs = KEEP_ALIVE_SECS
-
-
-async def _guarded(
-    work: Callable[[], Awaitable[None]], failed: list[Exception], scope: trio.CancelScope
-) -> None:
-    # A nursery would wrap the error into a group; who runs this is to raise the thing itself.
-    try:
-        await work()
-    except Exception as error:
-        failed.append(error)
-        scope.cancel()

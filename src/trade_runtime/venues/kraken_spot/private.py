@@ -24,8 +24,9 @@ from trade_runtime.venues.kraken_spot.executions import Executions
 from trade_runtime.venues.kraken_spot.orders import request
 from trade_runtime.venues.kraken_spot.purse import Purse
 from trade_runtime.venues.kraken_spot.rest import failure
-from trade_runtime.venues.kraken_spot.session import ACK_SECS, Silence, first_failure
+from trade_runtime.venues.kraken_spot.session import ACK_SECS, Silence
 from trade_runtime.venues.wire.link import Link
+from trade_runtime.venues.wire.together import first_failure
 
 REPLY_SECS: Final = 5.0
 """For Kraken to answer a request; what it answers later, the events tell."""

@@ -8,13 +8,13 @@ is told a book whose checksum is wrong. Nothing here shields, and cancelling lea
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from typing import Final
 
 import trio
 
-from trade_runtime.errors import RuntimeFault, VenueDown, VenueError
+from trade_runtime.errors import VenueDown, VenueError
 from trade_runtime.model.ids import InstrumentId
 from trade_runtime.model.market import BookLevels, Quote, Trade
 from trade_runtime.protocols import Environment, MarketSink
@@ -29,6 +29,7 @@ from trade_runtime.venues.kraken_spot.codec import (
     subscribe,
 )
 from trade_runtime.venues.wire.link import Link
+from trade_runtime.venues.wire.together import first_failure
 
 ACK_SECS: Final = 5.0
 """For Kraken to confirm every subscription, after which the connection is given up."""
@@ -64,25 +65,6 @@ class Silence:
             elif trio.current_time() >= quiet_since + SILENT_SECS:
                 raise VenueDown(f"{self._host}: silent for {SILENT_SECS:g} s")
             await trio.sleep(SILENT_SECS / 10)
-
-
-async def first_failure(*works: Callable[[], Awaitable[None]]) -> Exception:
-    """Run these until one of them raises, end the others, and return what it raised."""
-    failed: list[Exception] = []
-
-    async def guarded(work: Callable[[], Awaitable[None]]) -> None:
-        # A nursery would wrap the error into a group; the caller is to raise the thing itself.
-        try:
-            await work()
-            failed.append(RuntimeFault("a connection ended without a reason"))
-        except Exception as error:
-            failed.append(error)
-        nursery.cancel_scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        for work in works:
-            nursery.start_soon(guarded, work)
-    return failed[0] if failed else RuntimeFault("a connection ended without a reason")
 
 
 class StreamSession:

@@ -10,5 +10,6 @@ once.
     link        one WebSocket connection, with its time limits
     budget      what an exchange lets us send, and who goes first (no I/O)
     sending     requests on their way, and what is made of their outcome
+    together    works of one connection: the first that fails ends them all
     checks      settings that several adapters have
 """
